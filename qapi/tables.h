@@ -122,6 +122,7 @@ struct QType {
     uint8_t kind;        /* QKind */
     uint8_t width;       /* QK_INT: bytes */
     bool is_signed, is_size;
+    bool embedded;       /* struct of state: by value as a member and as an array's element */
     uint32_t size;       /* bytes of the C value */
     uint32_t len;        /* QK_ARRAY: elements; QK_BUFFER: largest count */
     const QType *element;       /* QK_LIST, QK_ARRAY */
@@ -251,7 +252,7 @@ const QCommand *qschema_command(const QSchema *s, const char *name);
 const QEvent *qschema_event(const QSchema *s, const char *name);
 const QClass *qschema_class(const QSchema *s, const char *name); /* aliases too */
 const QOption *qschema_option(const QSchema *s, const char *name);
-/* True iff c is or derives from (or implements the interface) `name`. */
+/* True iff c is or derives from (or implements the interface) `name`, which is no alias. */
 bool qclass_is_a(const QClass *c, const char *name);
 
 #endif
