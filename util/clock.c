@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { HEAP_ARITY = 4 };
+enum {
+    HEAP_ARITY = 4,
+    STEP_LIMIT = 1024, /* rounds of CLOCK_RUN_LIMIT callbacks that a step spends on one instant */
+};
 
 static int64_t host_ns(clockid_t id)
 {
@@ -144,7 +147,7 @@ void clock_group_step(ClockGroup *g, int64_t now_ns)
 {
     Clock *c = &g->clocks[CLOCK_VIRTUAL_NS];
 
-    for (;;) {
+    for (unsigned rounds = 0; rounds < STEP_LIMIT; rounds++) {
         int64_t now = clock_ns(c);
         int64_t next = clock_next_deadline(c);
 
@@ -154,6 +157,7 @@ void clock_group_step(ClockGroup *g, int64_t now_ns)
         }
         if (next > now) {
             clock_group_set(g, next);
+            rounds = 0;
         }
         clock_run_timers(c);
     }
