@@ -294,6 +294,11 @@ static bool parse_member(Text *t, struct json_object *obj, Error **errp)
     bool ok = false;
 
     skip_space(t);
+    if (peek(t) >= 0 && is_word(peek(t)) && !parse_word(t, &v, errp)) {
+        return false; /* the word itself is wrong: say that */
+    }
+    json_object_put(v);
+    v = NULL;
     if (peek(t) != '"' && peek(t) != '\'') {
         return error_set(errp, "JSON parse error, key is not a string in object");
     }

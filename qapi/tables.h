@@ -264,7 +264,7 @@ const QCommand *qschema_command(const QSchema *s, const char *name);
 const QEvent *qschema_event(const QSchema *s, const char *name);
 const QClass *qschema_class(const QSchema *s, const char *name); /* aliases too */
 const QOption *qschema_option(const QSchema *s, const char *name);
-/* True iff c is or derives from (or implements the interface) `name`, which is no alias. */
+/* True iff c is or derives from (or implements the interface) `name`. */
 bool qclass_is_a(const QClass *c, const char *name);
 
 #endif

@@ -380,8 +380,13 @@ static bool read_members(Reader *r, const QType *t, struct json_object *j, void 
     /* Only now: a default may depend on any other member. */
     for (uint32_t i = 0; i < t->num_members; i++) {
         const QMember *m = &t->members[i];
+        Path p = { at, m->item.name, 0, m };
         if (m->set_default && !json_object_object_get_ex(j, m->item.name, NULL)) {
             m->set_default(out);
+            if (m->default_is_expr && m->type->kind == QK_INT &&
+                !q_int_in_range(m->type, m, q_get_int(m->type, q_at(out, m->offset)))) {
+                return fail_range(r, &p, m->type, errp);
+            }
         }
     }
     br = t->kind == QK_UNION ? qtype_branch(t, out) : NULL;
