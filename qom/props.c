@@ -85,6 +85,7 @@ QomProperty *object_properties(Object *o, size_t *num)
     qclass_parts(o->klass, &parts);
     for (unsigned i = 0; i < parts.num; i++) {
         list_members(&l, parts.type[i]);
+        list_members(&l, qunion_branch(parts.type[i], (char *)o + parts.offset[i]));
     }
     list_info(&l, o->klass);
     for (ObjectLink *k = o->links; k; k = k->next_link) {
@@ -124,19 +125,19 @@ Object *object_step(Object *o, const char *name)
 {
     Object *next = object_child(o, name);
     ClassParts parts;
-    unsigned part;
-    const QMember *m;
+    PartMember pm;
+    void *base;
 
     next = next ? next : visible_link(o, name);
     if (next) {
         return next;
     }
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, name, &part);
-    if (!m || m->type->kind != QK_REF || is_by_id(o->tree, m->type)) {
+    base = object_member(o, &parts, name, &pm);
+    if (!base || pm.m->type->kind != QK_REF || is_by_id(o->tree, pm.m->type)) {
         return NULL;
     }
-    return *(Object **)((char *)o + parts.offset[part] + m->offset);
+    return *(Object **)((char *)base + pm.m->offset);
 }
 
 /* "child.property" of o: the object; *property is moved to the name. NULL: the child is not there. */
@@ -205,22 +206,23 @@ static bool get(Object *o, const char *property, unsigned depth, struct json_obj
     const QClass *level;
     const QMember *m;
     Object *other;
-    unsigned part;
+    PartMember pm;
+    void *base;
 
     if (strcmp(property, "type") == 0) {
         *out = json_object_new_string(o->klass->item.name);
         return true;
     }
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, property, &part);
-    if (m && m->alias && depth < ALIAS_DEPTH_MAX) {
-        other = follow_alias(o, m->alias, &property);
+    base = object_member(o, &parts, property, &pm);
+    if (base && pm.m->alias && depth < ALIAS_DEPTH_MAX) {
+        other = follow_alias(o, pm.m->alias, &property);
         if (other) {
             return get(other, property, depth + 1, out, errp);
         }
     }
-    if (m) {
-        *out = member_json(o, parts.type[part], m, (char *)o + parts.offset[part]);
+    if (base) {
+        *out = member_json(o, pm.in, pm.m, base);
         return true;
     }
     m = qclass_info_member(o->klass, property, &level);
@@ -303,19 +305,19 @@ static bool set(Object *o, const char *property, struct json_object *value, unsi
     const QClass *level;
     const QMember *m;
     Object *other;
-    unsigned part;
+    PartMember pm;
 
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, property, &part);
+    m = object_member(o, &parts, property, &pm) ? pm.m : NULL;
     if (m && m->alias && depth < ALIAS_DEPTH_MAX) {
         other = follow_alias(o, m->alias, &property);
         return other ? set(other, property, value, depth + 1, errp) : property_not_found(o, m->item.name, errp);
     }
-    if (m && parts.type[part] == parts.klass[part]->control) {
+    if (m && pm.in == parts.klass[pm.part]->control) {
         if (!m->settable) {
             return refuse_conf(o, property, errp);
         }
-        return set_control(o, parts.klass[part], m, value, errp);
+        return set_control(o, parts.klass[pm.part], m, value, errp);
     }
     if (m) {
         return refuse_conf(o, property, errp);

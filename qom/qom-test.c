@@ -443,6 +443,32 @@ static void test_set(void)
     qom_tree_free(tree);
 }
 
+/* Members of the branch that a union selects are properties like others, and their references count. */
+static void test_union(void)
+{
+    QomTree *tree = new_tree();
+    struct json_object *j;
+    Error *err = NULL;
+
+    add(tree, "thing", "a", NULL, &error_abort);
+    add(tree, "pick", "p", "{'target': 'a', 'more': 5}", &error_abort); /* kind is 1 by the class's row */
+    add(tree, "pick", "q", "{'kind': 0}", &error_abort);
+    assert_get(tree, "p", "kind", "1");
+    assert_get(tree, "p", "more", "5");
+    assert_get(tree, "p", "target", "\"/objects/a\"");
+    assert_no_get(tree, "q", "more", "Property 'pick.more' not found");
+    g_assert_true(qom_resolve(tree, "p/target", &error_abort) == object_child(qom_objects(tree), "a"));
+    g_assert_false(qom_object_del(tree, "a", &err));
+    assert_error(err, "object 'a' is in use, can not be deleted");
+    j = object_conf_json(object_child(qom_objects(tree), "p"), ORIGIN_USER);
+    g_assert_cmpstr(json_object_to_json_string_ext(j, 0), ==, "{\"target\":\"a\",\"more\":5}");
+    json_object_put(j);
+    j = qom_list(tree, "p", &error_abort);
+    g_assert_cmpint(json_object_array_length(j), ==, 4);
+    json_object_put(j);
+    qom_tree_free(tree);
+}
+
 static void test_state(void)
 {
     QomTree *tree = new_tree();
@@ -495,6 +521,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qom/bad-globals", test_bad_globals);
     g_test_add_func("/qom/get", test_get);
     g_test_add_func("/qom/set", test_set);
+    g_test_add_func("/qom/union", test_union);
     g_test_add_func("/qom/state", test_state);
     g_test_add_func("/qom/text", test_text);
     return g_test_run();

@@ -134,10 +134,10 @@ static bool name_is_taken(Object *parent, const char *name)
 {
     ClassParts parts;
     const QClass *level;
-    unsigned part;
+    PartMember pm;
 
     qclass_parts(parent->klass, &parts);
-    return object_child(parent, name) || strcmp(name, "type") == 0 || parts_member(&parts, name, &part) ||
+    return object_child(parent, name) || strcmp(name, "type") == 0 || parts_member(&parts, name, &pm) ||
            qclass_info_member(parent->klass, name, &level);
 }
 
