@@ -16,10 +16,13 @@
  *   null             uint8_t, always 0
  *   enum             the C enum, as int
  *   struct, union    Foo *, owned, when a member or list element; by value at the top
- *   alternate        struct { int kind; union { ... } u; }, by Foo * as a member
+ *                    (its branch lies by value in `union { ... } u`); a state-struct always by value
+ *   alternate        struct { int kind; union { ... } u; }, by Foo * as a member; kind is the QK_* of the
+ *                    branch, which lies in u as a member would
  *   [T]              struct { size_t len; T *items; }, by value
  *   ref<class>       void * to an object, counted by the resolver (qapi/visit.h)
  *   T[n]             T x[n] (state only);  buffer<max>: struct { uint32_t len; uint8_t data[max]; }
+ *   timer<clock>     int64_t: deadline in ns on that clock, -1 when unarmed;  ramblock: void *, the RAM block
  *
  * An optional member of a non-pointer type has a `bool has_x` before it; of a
  * pointer type NULL says it is absent; of a list type, `bool has_x` too. A config
@@ -55,7 +58,7 @@ typedef enum {
     QK_REF,       /* id of an object of class ref_class, resolved on input */
     QK_ARRAY,     /* state: fixed array of `len` elements */
     QK_BUFFER,    /* state: byte count and bytes, at most `len` */
-    QK_TIMER,     /* state: deadline of a timer on the clock named by the member */
+    QK_TIMER,     /* state: deadline of a timer on the clock `clock` */
     QK_RAMBLOCK,  /* state: guest memory, saved by its own stream */
 } QKind;
 
@@ -99,21 +102,26 @@ struct QMember {
     QScalar min, max;         /* by the signedness of the type */
     const char *unit;         /* "bytes", "ns", ... or NULL */
     const char *default_text; /* the default as JSON text, or the expression as written; NULL: none */
-    /* Fills the default into the struct at base (whole conf), for constant and expression alike. */
+    bool default_is_expr;     /* default_text is an expression over members before this one */
+    /*
+     * Fills the default into the struct at base (whole conf), for constant and expression alike. Call in
+     * the order of members, and check the range after: an expression may leave it.
+     */
     void (*set_default)(void *base);
     const char *alias;        /* "child.property": where it really goes; else NULL */
 
     /* state members only */
-    uint8_t reset;            /* QReset */
-    QScalar reset_value;      /* of each element for arrays */
+    uint8_t reset;            /* QReset; RESET_VALUE of a state-struct: its members say it */
+    QScalar reset_value;      /* of each element for arrays; by the type as min; bool, enum, timer: i; buffer: empty */
     uint32_t reset_from;      /* RESET_FROM_CONF: offset in conf, same type */
-    uint32_t state_since;     /* first state-version that has it */
-    bool (*present_if)(const void *state, const void *conf); /* NULL: always */
+    uint32_t state_since;     /* first state-version of the class that has it */
+    /* state: the struct that has this member; conf: of the class. NULL: always present. */
+    bool (*present_if)(const void *state, const void *conf);
 };
 
 typedef struct {
     const char *name;    /* enum value name (union) or member name (alternate) */
-    int tag;             /* enum value, or JSON kind for alternates */
+    int tag;             /* enum value; alternate: QKind of type */
     const QType *type;   /* NULL: no more members */
 } QBranch;
 
@@ -122,10 +130,12 @@ struct QType {
     uint8_t kind;        /* QKind */
     uint8_t width;       /* QK_INT: bytes */
     bool is_signed, is_size;
+    bool embedded;       /* QK_STRUCT: part of a state, lies by value in what contains it */
     uint32_t size;       /* bytes of the C value */
     uint32_t len;        /* QK_ARRAY: elements; QK_BUFFER: largest count */
     const QType *element;       /* QK_LIST, QK_ARRAY */
     const char *ref_class;      /* QK_REF: class or interface that the object must be */
+    const char *clock;          /* QK_TIMER: "virtual", "realtime", "host", "virtual-rt" */
     const QEnumValue *values;   /* QK_ENUM */
     uint32_t num_values;
     const QMember *members;     /* QK_STRUCT, QK_UNION: base members first */
@@ -161,6 +171,8 @@ typedef struct {
     /* HMP spelling, or NULL: "info status", "stop|s"; arguments as `name:type` letters. */
     const char *hmp_name;
     const char *hmp_args;
+    /* Prints *ret, the value `call` returned, as HMP text; NULL: prints nothing. */
+    void (*hmp_print)(QCallContext *cc, const void *ret);
     const char *example;  /* JSON of a call that the tests run; NULL only for quit-like commands */
 } QCommand;
 
@@ -194,16 +206,17 @@ struct QClass {
     const QClass *parent;        /* NULL for "object" */
     uint8_t kind;                /* QClassKind */
     bool abstract, user_creatable, hotpluggable;
+    bool is_interface;           /* only a name that classes list in `interfaces` */
     const char *const *interfaces; /* names, NULL-terminated; NULL when none */
     const char *category;        /* -device help group; NULL when no device */
     const char *bus;             /* class of the bus it plugs into; NULL when none */
     const char *alias;           /* other name users know ("pc", "VGA"); NULL when none */
     const QType *conf;           /* struct with all config, inherited first; never NULL */
-    const QType *control;        /* NULL when none */
-    const QType *info;           /* NULL when none */
-    const QType *state;          /* NULL when none */
+    const QType *control;        /* this and the next two: of this class alone, without what parents have; NULL: none */
+    const QType *info;
+    const QType *state;
     uint32_t state_version, state_min_version;
-    const QCompat *compat;       /* machine: older versions' values; cpu model: its features */
+    const QCompat *compat;       /* later rows win; machine: older versions' values; cpu model: its features */
     uint32_t num_compat;
     const void *impl;            /* const ObjectOps * of qom/qom.h; NULL iff abstract without behaviour */
 };
