@@ -22,6 +22,7 @@ struct QomTree {
     size_t num_objects; /* alive, in the tree or not */
     Object *dead;       /* atomic stack: last reference dropped */
     bool reaping;
+    uint64_t last_mark; /* of a search for circles */
     const QCompat *compat;
     uint32_t num_compat;
     QomGlobal *globals;

@@ -356,6 +356,7 @@ static void free_object(Object *o)
         }
     }
     free(o->origins);
+    free(o->id_text);
     free(o);
     tree->num_objects--;
 }

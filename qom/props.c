@@ -258,6 +258,40 @@ static void relink(Object *o, const QMember *m, const void *base)
     link_member(o, m, base);
 }
 
+typedef struct {
+    Object *o;
+    uint64_t mark;
+    bool found;
+} CircleSearch;
+
+/* Does from use o, itself or by others? Each object is looked at once. */
+static void search_circle(void *opaque, Object *from)
+{
+    CircleSearch *s = opaque;
+
+    s->found |= from == s->o;
+    if (s->found || from->mark == s->mark) {
+        return;
+    }
+    from->mark = s->mark;
+    for (ObjectLink *l = from->links; l; l = l->next_link) {
+        if (l->conf) {
+            search_circle(s, l->target);
+        }
+    }
+}
+
+/* Objects that use each other in a circle could never be deleted. */
+static bool check_no_circle(Object *o, const QMember *m, const void *changed, Error **errp)
+{
+    QType one = {.kind = QK_STRUCT, .members = m, .num_members = 1};
+    CircleSearch s = {.o = o, .mark = ++o->tree->last_mark};
+
+    qvalue_each_ref(&one, changed, search_circle, &s);
+    return !s.found || error_set(errp, "'%s' of '%s' cannot be an object that uses '%s' itself", m->item.name,
+                                 o->name ? o->name : "", o->name ? o->name : "");
+}
+
 static bool set_control(Object *o, const QClass *level, const QMember *m, struct json_object *value, Error **errp)
 {
     const QType *t = level->control;
@@ -271,7 +305,8 @@ static bool set_control(Object *o, const QClass *level, const QMember *m, struct
     json_object_object_add(json, m->item.name, json_object_get(value));
     ok = values->from_json(o->tree, t, json, false, changed, errp);
     json_object_put(json);
-    if (ok && o->life == OBJECT_REALIZED && ops->apply_control && !ops->apply_control(o, m, changed, errp)) {
+    if (ok && !(check_no_circle(o, m, changed, errp) &&
+                (o->life != OBJECT_REALIZED || !ops->apply_control || ops->apply_control(o, m, changed, errp)))) {
         values->finish(o->tree, t, changed);
         ok = false;
     }

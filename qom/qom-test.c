@@ -490,6 +490,46 @@ static void test_state(void)
     qom_tree_free(tree);
 }
 
+/* The program's own values: strict reading, text of the command line, nearest spelling, references by id. */
+static void test_values_of_program(void)
+{
+    QomTree *tree = qom_tree_new(&test_schema, &qom_values);
+    struct json_object *j = json_object_new_string("0x10");
+    Error *err = NULL;
+    Object *o;
+
+    qom_add_global(tree, "thing", "size", j);
+    json_object_put(j);
+    add(tree, "thing", "a", "{'label': 'x'}", &error_abort);
+    o = add(tree, "gadget", "b", "{'peer': 'a', 'parts': 1}", &error_abort);
+    assert_get(tree, "b", "size", "16");
+    assert_get(tree, "b", "twice", "32");
+    assert_get(tree, "b", "peer", "\"/objects/a\"");
+    assert_get(tree, "a", "note", "\"x\"");
+    j = object_conf_json(o, ORIGIN_USER);
+    g_assert_cmpstr(json_object_to_json_string_ext(j, 0), ==, "{\"peer\":\"a\",\"parts\":1}");
+    json_object_put(j);
+    j = json_object_new_int(101);
+    g_assert_false(qom_set(tree, "b", "level", j, &err));
+    g_assert_nonnull(strstr(error_message(err), "level"));
+    error_free(err);
+    err = NULL;
+    json_object_put(j);
+    j = json_object_new_string("a");
+    g_assert_true(qom_set(tree, "b", "helper", j, &error_abort));
+    g_assert_true(((Thing *)o)->control.helper == object_child(qom_objects(tree), "a"));
+    json_object_put(j);
+    g_assert_null(add(tree, "gadgte", "c", NULL, &err));
+    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'gadget'?");
+    assert_error(err, "Parameter 'qom-type' does not accept value 'gadgte'");
+    g_assert_null(add(tree, "thing", "c", "{'lable': 'x'}", &err));
+    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'label'?");
+    assert_error(err, "Parameter 'lable' is unexpected");
+    g_assert_null(add(tree, "thing", "c", "{'peer': 'b', 'label': 5}", &err));
+    assert_error(err, "Invalid parameter type for 'label', expected: string");
+    qom_tree_free(tree);
+}
+
 static void test_text(void)
 {
     QomTree *tree = new_tree();
@@ -523,6 +563,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qom/set", test_set);
     g_test_add_func("/qom/union", test_union);
     g_test_add_func("/qom/state", test_state);
+    g_test_add_func("/qom/values", test_values_of_program);
     g_test_add_func("/qom/text", test_text);
     return g_test_run();
 }

@@ -104,6 +104,8 @@ struct Object {
     Object *dead_next;                  /* tree's list of objects to free */
     ObjectLink *links;                  /* what we use, counted */
     ObjectLink *users;                  /* who uses us */
+    uint64_t mark;                      /* last search for circles that was here */
+    char *id_text;                      /* last answer of the resolver's id */
     uint8_t *origins;                   /* QomOrigin of each member of each part: see QomConf */
 };
 
@@ -154,7 +156,8 @@ bool object_delete(Object *o, Error **errp);
 
 /*
  * user uses target, and holds a reference to it, until object_unlink() or the end of user. References in conf are
- * linked by object_new(). A visible link is a property link<...> named `name`.
+ * linked by object_new(), which cannot make a circle of them; nor does object_set(). Whoever links by hand in a circle must unlink,
+ * in unrealize at the latest. A visible link is a property link<...> named `name`.
  */
 struct ObjectLink {
     Object *user, *target;
@@ -218,6 +221,8 @@ enum { QOM_PARTS_MAX = 17 };
 struct QomConf {
     const QClass *klass;
     void *parts[QOM_PARTS_MAX]; /* owned */
+    uint64_t mark;                      /* last search for circles that was here */
+    char *id_text;                      /* last answer of the resolver's id */
     uint8_t *origins;           /* owned: QomOrigin of each member of the first part, then of the next */
 };
 /*

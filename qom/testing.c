@@ -406,24 +406,3 @@ const QomValues test_values = {
     .reset = test_reset,
     .suggest = test_suggest,
 };
-
-/* The program's look-ups, as qapi/schema.c has them; weak so that they give way to it. */
-__attribute__((weak)) const QClass *qschema_class(const QSchema *s, const char *name)
-{
-    for (uint32_t i = 0; i < s->num_classes; i++) {
-        if (strcmp(s->classes[i]->item.name, name) == 0) {
-            return s->classes[i];
-        }
-    }
-    return NULL;
-}
-
-__attribute__((weak)) bool qclass_is_a(const QClass *c, const char *name)
-{
-    for (; c; c = c->parent) {
-        if (strcmp(c->item.name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
