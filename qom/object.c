@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "qom/internal.h"
+#include "qom/qom.gen.h"
 
 static void out_of_memory(void)
 {
@@ -53,20 +54,7 @@ char *qom_printf(const char *fmt, ...)
 
 /* ---- Classes ---- */
 
-const QClass qclass_object = {
-    .item = {.name = "object", .doc = "The root of all classes.", .since = "10.0"},
-    .kind = QCLASS_OTHER,
-    .abstract = true,
-};
-
-static const ObjectOps container_ops = {.size = sizeof(Object)};
-
-const QClass qclass_container = {
-    .item = {.name = "container", .doc = "A folder of the object tree.", .since = "10.0"},
-    .parent = &qclass_object,
-    .kind = QCLASS_OTHER,
-    .impl = &container_ops,
-};
+const ObjectOps container_ops = {.size = sizeof(Object)};
 
 const ObjectOps *qclass_ops(const QClass *klass)
 {

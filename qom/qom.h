@@ -111,6 +111,7 @@ struct Object {
 
 /* ---- Classes ---- */
 
+/* Made from qom/qom.json: */
 extern const QClass qclass_object;    /* the root of all classes */
 extern const QClass qclass_container; /* a folder of the tree */
 
