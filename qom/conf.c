@@ -193,7 +193,9 @@ static bool lay_globals(Build *b, Error **errp)
     for (size_t i = 0; i < b->tree->num_globals; i++) {
         QomGlobal *g = &b->tree->globals[i];
 
-        if (qclass_is_a(b->klass, g->class_name) && !lay_global(b, g, errp)) {
+        const QClass *named = qschema_class(b->tree->schema, g->class_name); /* may be an alias */
+
+        if (qclass_is_a(b->klass, named ? named->item.name : g->class_name) && !lay_global(b, g, errp)) {
             return false;
         }
     }

@@ -1,5 +1,6 @@
 /*
- * Properties: what qom-list, qom-get and qom-set see of an object. Names of types and texts of errors are those QEMU 10.0's
+ * Properties: what qom-list, qom-get and qom-set see of an object. Names of types and texts of errors are those QEMU
+ * 10.0's
  * QMP gives. A reference to a back end that users name by id alone (chardev, blockdev, netdev) is a string, its id;
  * any other is a link, its path.
  */

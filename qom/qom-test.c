@@ -349,6 +349,56 @@ static void test_bad_globals(void)
     }
 }
 
+static void test_alias_global(void)
+{
+    QomTree *tree = new_tree();
+    struct json_object *j = json_object_new_string("2");
+
+    qom_add_global(tree, "gizmo", "parts", j);
+    json_object_put(j);
+    g_assert_nonnull(object_child(add(tree, "gadget", "g", NULL, &error_abort), "part[1]"));
+    qom_tree_free(tree);
+}
+
+/* References from many threads; the last of each object is dropped anywhere and reaped here. */
+static void *ref_thread(void *opaque)
+{
+    Object **objects = opaque;
+
+    for (int i = 0; i < 2000; i++) {
+        object_ref(objects[i % 8]);
+        object_unref_later(objects[i % 8]);
+    }
+    for (int i = 0; i < 8; i++) {
+        object_unref_later(objects[i]);
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    QomTree *tree = new_tree();
+    Object *objects[8];
+    GThread *threads[4];
+
+    for (int i = 0; i < 8; i++) {
+        objects[i] = object_new(tree, &test_thing, NULL, &error_abort);
+        for (int t = 0; t < 3; t++) {
+            object_ref(objects[i]);
+        }
+    }
+    for (int t = 0; t < 4; t++) {
+        threads[t] = g_thread_new("ref", ref_thread, objects);
+    }
+    for (int t = 0; t < 4; t++) {
+        g_thread_join(threads[t]);
+    }
+    g_assert_cmpstr(test_log(), ==, "");
+    qom_tree_reap(tree);
+    g_assert_cmpint(strlen(test_log()), ==, 8 * strlen("finish -; ") - 2);
+    qom_tree_free(tree);
+}
+
 static void assert_get(QomTree *tree, const char *path, const char *property, const char *expected)
 {
     struct json_object *j = NULL;
@@ -558,6 +608,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qom/depth", test_depth);
     g_test_add_func("/qom/two-trees", test_two_trees);
     g_test_add_func("/qom/layers", test_layers);
+    g_test_add_func("/qom/alias-global", test_alias_global);
+    g_test_add_func("/qom/threads", test_threads);
     g_test_add_func("/qom/bad-globals", test_bad_globals);
     g_test_add_func("/qom/get", test_get);
     g_test_add_func("/qom/set", test_set);

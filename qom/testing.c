@@ -225,7 +225,7 @@ const QClass test_thing = {
     .impl = &thing_ops,
 };
 const QClass test_gadget = {
-    .item.name = "gadget", .parent = &test_thing, .kind = QCLASS_OBJECT, .user_creatable = true,
+    .item.name = "gadget", .alias = "gizmo", .parent = &test_thing, .kind = QCLASS_OBJECT, .user_creatable = true,
     .conf = &t_gadget_conf, .state = &t_thing_state, .impl = &gadget_ops,
 };
 const QClass test_device = {
