@@ -83,8 +83,8 @@ def klass(c):
         f.append(f".compat = compat_{fn}, .num_compat = {len(c.compat)}")
     if c.ops:
         if c.ops is not c:
-            out.append(f"extern const ObjectOps {tail(c.ops.name)}_ops;")
-        f.append(f".impl = &{tail(c.ops.name)}_ops")
+            out.append(f"extern const ObjectOps {c.ops.ops_name}_ops;")
+        f.append(f".impl = &{c.ops.ops_name}_ops")
     return out + table("QClass", f"qclass_{fn}", f)
 
 

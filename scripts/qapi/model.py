@@ -235,6 +235,7 @@ class Class(Item):
     state_min_version: int = 0
     compat: list = field(default_factory=list)    # [(class, property, value, Loc)]
     ops: "Class" = None                           # whose ObjectOps; None: no behaviour
+    ops_name: str = None                          # when ops is this class: its symbol without _ops
 
     def chain(self):
         c = self

@@ -143,6 +143,13 @@ BAD = {line[0]: line[1:] for line in [
     ("compat-value", klass("'kind': 'machine', 'config': { 'a': 'bool' }, 'compat': [ [ 't', 'a', 'on' ] ]"), "x.json:9: t: compat t.a: 'on' is not true or false"),
     ("compat-row", klass("'kind': 'machine', 'compat': [ [ 't' ] ]", "#"), "x.json:9: t: a compat value is ['CLASS', 'PROPERTY', VALUE] or the name of a set"),
     ("ops", klass("'ops': 'inherit'", "#"), "x.json:9: t: 'ops': 'inherit', but no ancestor has ops"),
+    ("ops-name", ROOT_CLASS + "##\n# @3c: x\n##\n{ 'class': '3c', 'parent': 'o', 'stability': 'stable' }",
+     "x.json:8: 3c: 3c_ops is no C name; say one with 'c-name': 'CamelCase'"),
+    ("interface", ROOT_CLASS + "##\n# @t: x\n##\n{ 'class': 't', 'parent': 'o', 'stability': 'stable', 'interfaces': [ 'o' ] }",
+     "x.json:8: t: 'o' is a class, not an interface"),
+    ("redeclared", klass("'config': { 'a': 'int' }") +
+     "##\n# @u: x\n# @a: x\n##\n{ 'class': 'u', 'parent': 't', 'stability': 'stable', 'config': { 'a': 'int' } }",
+     "x.json:14: u.a: is inherited from t"),
     # commands
     ("no-example", command("'data': { 'a': 'int' }"), "x.json:5: c: give 'example': { 'execute': 'c' } that the tests run, or 'no-example': 'REASON'"),
     ("example", command("'data': { 'a': 'int' }, 'example': { 'execute': 'c' }"), "x.json:5: c: example: argument 'a' is missing"),
