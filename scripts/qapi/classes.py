@@ -120,6 +120,7 @@ def config(loader, e, c):
 def new_struct(loader, e, c, suffix, doc, kind=model.Struct):
     name = loader.struct_name(c.c_name, suffix, f"class '{e.name}'", e.loc)
     struct = kind(model.Item(name, e.loc, doc, c.since, c.stability, c.instead), e.module)
+    struct.made_for = f"class '{e.name}'"
     loader.schema.types[name] = struct
     return struct
 

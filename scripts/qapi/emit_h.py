@@ -102,7 +102,7 @@ def types_part(schema, module):
             out.append(f"typedef struct {t.name} {t.name};")
     out.append("")
     for t in types:
-        if not t.embedded:
+        if not t.embedded and not t.made_for:
             star = " *" if t.is_pointer() else " "
             out.append(f"typedef struct {{ size_t len; {t.name}{star}*items; }} {list_name(t)};")
     out.append("")

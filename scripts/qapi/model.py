@@ -81,6 +81,7 @@ class Named(Type):
 
     def __init__(self, item, module):
         self.item, self.module, self.name = item, module, item.name
+        self.made_for = None         # the item whose 'data' or section it is; others cannot name it
 
 
 class Enum(Named):
