@@ -229,8 +229,7 @@ def rows(e, key, sets, stack):
 
 def check_program(schema):
     """What only a whole program can tell: that classes named elsewhere exist and have those properties."""
-    classes = dict(schema.classes)
-    classes.update({c.alias: c for c in schema.classes.values() if c.alias})
+    classes = schema.classes
     for c in schema.classes.values():
         named = [("bus", c.bus)] + [("interface", i) for i in c.interfaces]
         for what, name in named:
