@@ -1,4 +1,5 @@
 """Types, commands, events, options and HMP commands: from their expressions to the model."""
+import copy
 import json
 import re
 
@@ -80,7 +81,6 @@ def check_c_names(struct, item):
 
 
 def inherit(struct, base_members, origin):
-    import copy
     for m in base_members:
         m = copy.copy(m)
         m.inherited, m.origin = True, getattr(m, "origin", origin)
@@ -225,6 +225,7 @@ def arguments(loader, e, item, suffix):
     stem = e.name.lower() if e.kind == "event" else e.name
     name = loader.struct_name(stem, suffix, f"{e.kind} '{e.name}'", e.loc)
     struct = model.Struct(model.Item(name, e.loc, f"Arguments of {e.name}.", item.since, item.stability, item.instead), e.module)
+    struct.made_for = f"{e.kind} '{e.name}'"
     add_members(loader, e, struct, "data", data, item)
     loader.schema.types[name] = struct
     return struct

@@ -81,6 +81,7 @@ class Named(Type):
 
     def __init__(self, item, module):
         self.item, self.module, self.name = item, module, item.name
+        self.made_for = None         # the item whose 'data' or section it is; others cannot name it
 
 
 class Enum(Named):
@@ -235,6 +236,7 @@ class Class(Item):
     state_min_version: int = 0
     compat: list = field(default_factory=list)    # [(class, property, value, Loc)]
     ops: "Class" = None                           # whose ObjectOps; None: no behaviour
+    ops_name: str = None                          # when ops is this class: its symbol without _ops
 
     def chain(self):
         c = self
