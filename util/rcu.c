@@ -32,6 +32,7 @@ static void deferred_run(RcuHead *own)
     __tsan_acquire(d);
     RCU_TSAN_GRACE();
     d->fn(d->head);
+    RCU_TSAN_LEAVE(); /* rcu_flush comes after */
     free(d);
 }
 

@@ -15,16 +15,11 @@
  * Threads of thread_start() are registered; the main thread and foreign ones call rcu_thread_register themselves.
  * memb was chosen over qsbr: entering costs a few plain instructions (the writer does the barrier by
  * membarrier(2)), and a vCPU needs no quiescent points in generated code. rcu-test prints the cost.
- * TSan does not see inside liburcu; the happens-before edges are told to it here.
+ * TSan does not see inside liburcu: the happens-before edges are told to it here, and what liburcu does for itself is left
+ * out by TSAN_OPTIONS=suppressions=util/tsan.supp.
  */
 #ifndef UTIL_RCU_H
 #define UTIL_RCU_H
-
-#define URCU_NO_COMPAT_IDENTIFIERS
-#define URCU_INLINE_SMALL_FUNCTIONS
-#include <urcu/urcu-memb.h>
-
-typedef struct rcu_head RcuHead;
 
 #if defined(__SANITIZE_THREAD__)
 #define RCU_TSAN 1
@@ -33,6 +28,14 @@ typedef struct rcu_head RcuHead;
 #define RCU_TSAN 1
 #endif
 #endif
+/* Enter and leave inline: 1 ns instead of 7. */
+#if !defined(RCU_TSAN) && !defined(_LGPL_SOURCE)
+#define _LGPL_SOURCE
+#endif
+#define URCU_NO_COMPAT_IDENTIFIERS
+#include <urcu/urcu-memb.h>
+
+typedef struct rcu_head RcuHead;
 
 #ifdef RCU_TSAN
 void __tsan_acquire(void *addr);
