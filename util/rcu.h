@@ -21,15 +21,10 @@
 #ifndef UTIL_RCU_H
 #define UTIL_RCU_H
 
-#if defined(__SANITIZE_THREAD__)
-#define RCU_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RCU_TSAN 1
-#endif
-#endif
+#include "util/sanitize.h"
+
 /* Enter and leave inline: 1 ns instead of 7. */
-#if !defined(RCU_TSAN) && !defined(_LGPL_SOURCE)
+#if !defined(BUILT_WITH_TSAN) && !defined(_LGPL_SOURCE)
 #define _LGPL_SOURCE
 #endif
 #define URCU_NO_COMPAT_IDENTIFIERS
@@ -37,7 +32,7 @@
 
 typedef struct rcu_head RcuHead;
 
-#ifdef RCU_TSAN
+#ifdef BUILT_WITH_TSAN
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 extern char rcu_tsan_grace_period;
