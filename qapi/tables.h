@@ -218,7 +218,7 @@ struct QClass {
     uint32_t state_version, state_min_version;
     const QCompat *compat;       /* later rows win; machine: older versions' values; cpu model: its features */
     uint32_t num_compat;
-    const void *impl;            /* const ObjectOps * of qom/qom.h; NULL iff abstract without behaviour */
+    const void *impl;            /* const ObjectOps * (qom/qom.h) of this level; NULL: no more than its ancestors' */
 };
 
 typedef struct {

@@ -1,0 +1,28 @@
+/*
+ * The ISA bus: ports, the 16 interrupt lines, and the DMA channels a board wires to it. A device derived from
+ * 'isa-device' maps its regions with isa_map_io and takes its line with isa_irq.
+ */
+#ifndef HW_ISA_ISA_H
+#define HW_ISA_ISA_H
+
+#include "hw/core/device.h"
+
+typedef struct IsaBus {
+    Bus bus;
+    MemoryRegion *mem, *io;
+    Irq *irqs[16];         /* inputs of the interrupt controllers; set by the board */
+    Object *dma[2];        /* i8257 controllers, or NULL */
+} IsaBus;
+
+typedef struct IsaDevice {
+    Device dev;
+} IsaDevice;
+
+IsaBus *isa_bus_new(Machine *, Device *parent /* bridge, or NULL */, MemoryRegion *mem, MemoryRegion *io, Error **errp);
+/* The bus that the (isa) device is plugged into. */
+IsaBus *isa_bus_of(IsaDevice *);
+/* Maps mr in the port space; undone when mr is finished. Error names the overlapping device when ports are taken. */
+bool isa_map_io(IsaDevice *, MemoryRegion *, uint16_t port, Error **errp);
+bool isa_irq(IsaDevice *, unsigned n, Irq **irq, Error **errp);  /* n 0..15; error otherwise */
+
+#endif
