@@ -204,7 +204,7 @@ static void test_bad_configs(void)
 {
     static const char *const bad[][2] = {
         { "x = \"1\"\n", "f:1: no group defined" },
-        { "# c\n\n[foo]\n", "f:3: there is no option of this name with parameters" },
+        { "# c\n\n[foo]\n", "f:3: There is no option group 'foo'" },
         { "[machine\n", "f:1: a section is [group] or [group \"id\"]" },
         { "[device \"x]\n", "f:1: a section is [group] or [group \"id\"]" },
         { "[machine]\n a = b\n", "f:2: an item is key = \"value\"" },
