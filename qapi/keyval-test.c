@@ -81,6 +81,22 @@ static void test_no_prefix(void)
     qkeyval_finish(&kv);
 }
 
+static void test_help(void)
+{
+    static const char *const yes[] = { "help", "?", "x,help", "x,a=b,?", "help,a=b" };
+    static const char *const no[] = { "x", "a=help", "x,help=on", "helpme", "nohelp" };
+
+    for (size_t i = 0; i < COUNT(yes) + COUNT(no); i++) {
+        QKeyval kv = { 0 };
+        bool want = i < COUNT(yes);
+
+        g_assert_true(qkeyval_parse(&kv, want ? yes[i] : no[i - COUNT(yes)], "imp", NULL, "test", &error_abort));
+        g_assert_cmpint(kv.wants_help, ==, want);
+        g_assert_cmpuint(kv.warnings.len, ==, 0);
+        qkeyval_finish(&kv);
+    }
+}
+
 /* Takes out what text has no way to say: empty lists, null, members with odd names, and any values. */
 static struct json_object *sayable(struct json_object *v)
 {
@@ -259,6 +275,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/keyval/cases", test_cases);
     g_test_add_func("/keyval/typed", test_typed);
+    g_test_add_func("/keyval/help", test_help);
     g_test_add_func("/keyval/no-prefix", test_no_prefix);
     g_test_add_func("/keyval/round-trip", test_round_trip);
     g_test_add_func("/keyval/mutations", test_mutations);
