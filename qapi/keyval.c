@@ -414,11 +414,12 @@ static void write_json(QBuf *out, const char *key, struct json_object *v)
     char index[24], *text;
 
     switch (json_object_get_type(v)) {
-    case json_type_object:
+    case json_type_object: {
         json_object_object_foreach(v, name, member) {
             write_nested(out, key, name, member);
         }
         break;
+    }
     case json_type_array:
         for (size_t i = 0; i < n; i++) {
             snprintf(index, sizeof(index), "%zu", i);
