@@ -71,7 +71,7 @@ BAD = {line[0]: line[1:] for line in [
     ("doc-begin", "##\n# A thing\n##\n{}", "x.json:2: doc comment begins with '# @NAME: what it is'"),
     ("since", "##\n# @T: x\n# Since: new\n##\n{}", "x.json:3: 'Since:' wants a version such as 10.0"),
     ("rest-tag", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
-     " 'rest': { 'class-named-by': 'b', 'kind': 'device' } }", "x.json:6: T: rest: 'class-named-by' must be a str member"),
+     " 'rest': { 'class-named-by': 'b', 'kind': 'device' } }", "x.json:6: T: rest: 'class-named-by' must be a str member; known: 'a'"),
     ("rest-kind", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
      " 'rest': { 'class-named-by': 'a', 'kind': 'devise' } }",
      "x.json:6: T: rest: 'kind' is one of object, device, machine, accel, cpu, chardev; did you mean 'device'?"),
