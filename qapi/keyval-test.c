@@ -73,11 +73,18 @@ static void test_typed(void)
 /* A member called "nothing" is no "thing=off". */
 static void test_no_prefix(void)
 {
+    static const QRest rest = { 0 };
+    QType open = t_Everything;
     QKeyval kv = { 0 };
 
     g_assert_true(qkeyval_parse(&kv, "nothing,nob", NULL, &t_Everything, "test", &error_abort));
     g_assert_cmpstr(qkeyval_get(&kv, "nothing"), ==, "on");
     g_assert_cmpstr(qkeyval_get(&kv, "b"), ==, "off");
+    qkeyval_finish(&kv);
+    open.rest = &rest; /* members of a class that is not known yet */
+    g_assert_true(qkeyval_parse(&kv, "nothing,noindex", NULL, &open, "test", &error_abort));
+    g_assert_cmpstr(qkeyval_get(&kv, "nothing"), ==, "on");
+    g_assert_cmpstr(qkeyval_get(&kv, "index"), ==, "off");
     qkeyval_finish(&kv);
 }
 

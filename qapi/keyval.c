@@ -97,7 +97,8 @@ static bool is_help(const char *word)
 /* A bare "foo" or "nofoo". Takes key. */
 static void add_flag(QKeyval *kv, char *key, const QType *t, const char *origin)
 {
-    bool off = !strncmp(key, "no", 2) && key[2] && (t ? !member_type(t, key) && member_type(t, key + 2) : true);
+    bool known = t && !t->rest; /* else it may be a member of a class not named yet */
+    bool off = !strncmp(key, "no", 2) && key[2] && !member_type(t, key) && (!known || member_type(t, key + 2));
     QKeyvalItem *it;
 
     if (is_help(key)) {
