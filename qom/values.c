@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "qapi/schema.h"
+#include "qapi/state.h"
 #include "qapi/visit.h"
 #include "qom/internal.h"
 
@@ -57,10 +58,10 @@ static void finish(QomTree *tree, const QType *t, void *value)
     qvalue_finish(t, value, &refs);
 }
 
-/* Reset of states waits for the part of qapi/ that resets them: objects with state need values that have it. */
 const QomValues qom_values = {
     .from_json = from_json,
     .to_json = to_json,
     .finish = finish,
+    .reset = qstate_reset,
     .suggest = qsuggest,
 };

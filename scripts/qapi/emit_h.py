@@ -50,6 +50,8 @@ def struct(t):
         out.append(f"    union {{ /* by {ident(t.tag)} */")
         out += [f"        {b.name} {ident(value)};" for value, b in t.branches]
         out.append("    } u;")
+    if t.rest:
+        out.append(f"    struct json_object *rest; /* config of the class that {ident(t.rest[0].name)} names; NULL: none given */")
     if not t.members and not t.tag:
         out.append("    char unused;")
     out += ["};", ""]

@@ -101,6 +101,7 @@ class Struct(Named):
         self.embedded = state        # a state-struct lies by value where it is used
         self.tag = None              # union: name of the discriminator
         self.branches = []           # union: [(enum value, Struct or None)]
+        self.rest = None             # (Member that names a class, kind of class): other keys are its config
         self.same_as = None          # name of an equal C struct: only a typedef is made
         self.parent_conf = None      # conf: Struct of the parent class, a prefix of this
 

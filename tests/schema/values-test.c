@@ -122,6 +122,24 @@ static void test_state(void)
     g_free(other);
 }
 
+static void test_rest(void)
+{
+    DeviceRecord r = { 0 }, copy;
+
+    round_trip(&qtype_DeviceRecord, &r, "{'driver': 'isa-serial', 'index': 3, 'deep': {'a': [1]}}",
+               "{\"driver\": \"isa-serial\", \"index\": 3, \"deep\": {\"a\": [1]}}");
+    qvalue_copy(&qtype_DeviceRecord, &copy, &r, NULL);
+    g_assert_true(qvalue_equal(&qtype_DeviceRecord, &copy, &r));
+    json_object_object_del(copy.rest, "deep");
+    g_assert_false(qvalue_equal(&qtype_DeviceRecord, &copy, &r));
+    qvalue_finish(&qtype_DeviceRecord, &copy, NULL);
+    qvalue_finish(&qtype_DeviceRecord, &r, NULL);
+    round_trip(&qtype_DeviceRecord, &r, "{'driver': 'x', 'id': 'y'}", "{\"driver\": \"x\", \"id\": \"y\"}");
+    g_assert_null(r.rest);
+    qvalue_finish(&qtype_DeviceRecord, &r, NULL);
+    refused(&qtype_DeviceRecord, "{'index': 3}", "'driver' is missing");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -129,5 +147,6 @@ int main(int argc, char **argv)
     g_test_add_func("/schema/union-conf", test_union_conf);
     g_test_add_func("/schema/nested", test_nested);
     g_test_add_func("/schema/state", test_state);
+    g_test_add_func("/values/rest", test_rest);
     return g_test_run();
 }

@@ -70,6 +70,11 @@ BAD = {line[0]: line[1:] for line in [
      "x.json:5: doc comment of 'U' follows another one; each belongs to the item after it"),
     ("doc-begin", "##\n# A thing\n##\n{}", "x.json:2: doc comment begins with '# @NAME: what it is'"),
     ("since", "##\n# @T: x\n# Since: new\n##\n{}", "x.json:3: 'Since:' wants a version such as 10.0"),
+    ("rest-tag", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
+     " 'rest': { 'class-named-by': 'b', 'kind': 'device' } }", "x.json:6: T: rest: 'class-named-by' must be a str member; known: 'a'"),
+    ("rest-kind", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
+     " 'rest': { 'class-named-by': 'a', 'kind': 'devise' } }",
+     "x.json:6: T: rest: 'kind' is one of object, device, machine, accel, cpu, chardev; did you mean 'device'?"),
     # names, docs, stability
     ("no-doc", "{ 'struct': 'T', 'stability': 'stable', 'data': {} }", "x.json:1: T: no doc; put a comment '## # @T: what it is ##' above it"),
     ("wrong-doc", "##\n# @U: x\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': {} }", "x.json:1: doc comment of 'U' stands above 'T'"),
