@@ -65,7 +65,7 @@ enum { X86_FEATURE_WORDS = 32 };
 
 typedef struct X86Cpu {
     TcgRuntime rt;          /* the translator's own: first */
-    X86State st;            /* what the guest sees */
+    _Alignas(64) X86State st; /* what the guest sees */
     uint64_t pc;            /* linear pc while translated code runs: st.rip + CS base (rt's pc slot) */
     uint64_t key;           /* current mode key: x86_update_key() after what changes it */
     uint32_t features[X86_FEATURE_WORDS];
