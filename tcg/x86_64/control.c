@@ -528,17 +528,12 @@ void x86_op_call(X86Emit *e, const IrInsn *in, const X86Row *row)
     if (h->flags & (TCG_CALL_FAULTS | TCG_CALL_FLAGS)) {
         x86_flags_to_slot(e);
     }
+    x86_save_flags(e);
     if (h->flags & TCG_CALL_FLAGS) {
-        x86_clobber_flags(e);
         x86_keep_old_flags(e);
     }
     save_for_call(e, h);
     spill_args(e, in);
-    x86_clobber_flags(e);
-    /* The call may change where a recipe's operands are. */
-    x86_lose_value(e, e->recipe.a);
-    x86_clobber_flags(e);
-    e->recipe.flags = IR_NONE;
     x86_call(&e->a, t->save_homes - rx);
     if (h->flags & TCG_CALL_VECTORS) {
         x86_call(&e->a, t->save_vectors - rx);

@@ -19,6 +19,12 @@ bool x86_flags_live(const X86Emit *e, IrRef f)
     return guest_wants(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last > e->n);
 }
 
+/* The same, or by this op, which may not have used it yet. */
+static bool wanted_now(const X86Emit *e, IrRef f)
+{
+    return x86_flags_live(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last == e->n);
+}
+
 static X86Mem slot_mem(const X86Emit *e)
 {
     return x86_state(e->guest->flags_offset);
@@ -156,6 +162,14 @@ static void alu_rr_or_imm(Asm *a, bool test, IrWidth w, const Opnd *oa, const Op
 
 void x86_remake(Asm *a, const Recipe *r, Opnd oa, Opnd ob)
 {
+    if (oa.kind == K_MEM && ob.kind == K_MEM) {
+        Opnd t = { .kind = K_REG, .reg = RDX };
+        x86_byte(a, 0x50 | RDX);
+        x86_rm(a, 0x8b, W64, RDX, &oa.mem);
+        alu_rr_or_imm(a, r->test, r->w, &t, &ob);
+        x86_byte(a, 0x58 | RDX);
+        return;
+    }
     alu_rr_or_imm(a, r->test, r->w, &oa, &ob);
 }
 
@@ -202,13 +216,11 @@ void x86_lose_value(X86Emit *e, IrRef ref)
     if (f == IR_NONE || (ref != e->recipe.a && ref != e->recipe.b)) {
         return;
     }
-    if (!x86_flags_live(e, f) || f == had) {
+    if (!wanted_now(e, f) || f == had) {
         e->recipe.flags = IR_NONE;
         return;
     }
-    /* This op may not have used what it wants of EFLAGS yet. */
-    if (had != IR_NONE && !is_saved(e, had) &&
-        (x86_flags_live(e, had) || (had != FLAGS_ENTRY && e->val[had].last == e->n))) {
+    if (had != IR_NONE && !is_saved(e, had) && wanted_now(e, had)) {
         save(e, had);
     }
     remake(e);
@@ -239,6 +251,17 @@ static void load_image(X86Emit *e, IrRef f, const X86Mem *m)
     x86_byte(a, 0x78);
     x86_byte(a, 0x9e); /* sahf */
     x86_byte(a, 0x58);
+}
+
+/* For a call: nothing stays in EFLAGS, and no recipe, whose operands may move. */
+void x86_save_flags(X86Emit *e)
+{
+    x86_lose_value(e, e->recipe.a);
+    if (e->ef != IR_NONE && x86_flags_live(e, e->ef) && !is_saved(e, e->ef)) {
+        save(e, e->ef);
+    }
+    e->ef = IR_NONE;
+    e->recipe.flags = IR_NONE;
 }
 
 void x86_need_flags(X86Emit *e, IrRef f)

@@ -161,6 +161,7 @@ void x86_lock(X86Emit *e, unsigned reg);
 
 /* flags.c */
 void x86_clobber_flags(X86Emit *e);                  /* before EFLAGS is destroyed */
+void x86_save_flags(X86Emit *e);                     /* before a call */
 void x86_need_flags(X86Emit *e, IrRef f);            /* f into EFLAGS */
 void x86_flags_to_slot(X86Emit *e);                  /* the guest's flags into their slot */
 void x86_flags_for_fault(X86Emit *e);                /* into EFLAGS or the slot */

@@ -765,6 +765,10 @@ void x86_op_deposit(X86Emit *e, const IrInsn *in, const X86Row *row)
     if (len == 8 && pos == 8 && dst <= RBX && b.reg <= RBX) {
         x86_rr(&e->a, 0x8a, W8, dst | 4, b.reg); /* mov ah, bl and the like */
     } else if (len == 8 || len == 16) {
+        if (b.reg == dst) {
+            b.reg = (uint8_t)x86_alloc(e, false);
+            x86_mov(&e->a, b.reg, dst);
+        }
         rotate_right(e, dst, dst, pos);
         x86_rr(&e->a, len == 8 ? 0x8a | X_REG8 | X_RM8 : 0x8b, len == 8 ? W8 : W16, dst, b.reg);
         if (pos) {
