@@ -711,6 +711,11 @@ static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const Ir
         }
     }
     if (memcmp(h->mem, h->model_mem, MEM_SIZE) != 0) {
+        for (unsigned n = 0; n < MEM_SIZE; n++) {
+            if (h->mem[n] != h->model_mem[n]) {
+                fprintf(stderr, "memory %#x: code %#x model %#x\n", n, h->mem[n], h->model_mem[n]);
+            }
+        }
         explain(h, out, "memory");
     }
 }

@@ -260,12 +260,41 @@ static void make_saves(Thunk *k)
     ret(k);
 }
 
+/*
+ * Registers that are nobody's home may hold values of the region across a slow access: kept on
+ * the stack. Returns the size of the frame, a multiple of 16.
+ */
+static int scratch_frame(Thunk *k, bool store, bool size_only)
+{
+    bool avx = x86_host_features() & HOST_AVX;
+    uint32_t set = k->e->scratch & ((caller_saved & ~(1u << R10 | 1u << R11)) | 0xffff0000u);
+    X86Mem m = { .base = RSP, .index = NO_REG };
+
+    for (unsigned r = 0; r < 32; r++) {
+        if (!(set >> r & 1)) {
+            continue;
+        }
+        if (r < XMM0 && !size_only) {
+            x86_rm(k->a, store ? 0x89 : 0x8b, W64, r, &m);
+        } else if (avx && !size_only) {
+            x86_vex_rm(k->a, (store ? 0x11 : 0x10) | X_0F | X_L, r & 15, NO_REG, &m);
+        } else if (!size_only) {
+            x86_rm(k->a, (store ? 0x11 : 0x10) | X_0F, W32, r & 15, &m);
+        }
+        m.disp += r < XMM0 ? 8 : 32;
+    }
+    return (m.disp + 15) & ~15;
+}
+
 static void call_slow(Thunk *k, bool store, unsigned stack)
 {
+    int frame = scratch_frame(k, true, true);
     X86Mem fn = store ? RT(k->e, slow_store) : RT(k->e, slow_load);
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
-    X86Mem retaddr = { .base = RSP, .index = NO_REG, .disp = (int32_t)stack };
+    X86Mem retaddr = { .base = RSP, .index = NO_REG, .disp = frame + (int32_t)stack };
 
+    add_rsp(k, -frame);
+    scratch_frame(k, true, false);
     homes(k, true, ~0u);
     vectors(k, true);
     x86_rm(k->a, 0x8b, W64, RDI, &self);
@@ -275,6 +304,8 @@ static void call_slow(Thunk *k, bool store, unsigned stack)
     x86_rm(k->a, 0xff, W32, 2, &fn);
     vectors(k, false);
     homes(k, false, caller_saved);
+    scratch_frame(k, false, false);
+    add_rsp(k, frame);
 }
 
 static void make_slow(Thunk *k)
