@@ -186,7 +186,7 @@ void x86_clobber_flags(X86Emit *e)
     Recipe r;
 
     if (f != IR_NONE && x86_flags_live(e, f) && !is_saved(e, f)) {
-        if (f != FLAGS_ENTRY && (e->recipe.flags == IR_NONE || !x86_flags_live(e, e->recipe.flags)) &&
+        if (f != FLAGS_ENTRY && (e->recipe.flags == IR_NONE || !wanted_now(e, e->recipe.flags)) &&
             find_recipe(e, f, &r)) {
             e->recipe = r;
         } else {
@@ -358,6 +358,7 @@ void x86_set_flags(X86Emit *e, const IrInsn *in)
             IrRef had = e->ef;
             x86_flags_to_slot(e);
             e->ef = IR_NONE;
+            e->recipe.flags = e->recipe.flags == e->guest_flags ? IR_NONE : e->recipe.flags;
             x86_keep_old_flags(e);
             e->ef = had;
         }
