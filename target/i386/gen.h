@@ -107,7 +107,7 @@ bool g_is_mem(const X86Gen *g, unsigned n);
 
 /* The memory operand of ModRM (or O), for an access of `bytes`; checked against its segment where the mode needs that. */
 IrAddr g_mem(X86Gen *g, unsigned bytes, bool write);
-IrRef g_effective_address(X86Gen *g);                   /* offset without segment, zero-extended from the address size */
+IrRef g_effective_address(X86Gen *g, IrWidth w);        /* offset without segment, zero-extended from w or the address size */
 /* Any address: a with .addr the address size, as offset in segment seg (S_*); bytes 0: no access is checked. */
 IrAddr g_address(X86Gen *g, unsigned seg, IrAddr a, unsigned bytes, bool write);
 IrAddr g_plus(IrAddr m, int64_t disp);                  /* the same checked operand, disp bytes on */
