@@ -194,6 +194,8 @@ static unsigned register_of(const X86Gen *g, unsigned n)
     switch (g->in.row->op[n].place) {
     case X86_AT_G:
         return g->in.reg;
+    case X86_AT_B:
+        return g->in.vvvv;
     case X86_AT_Z:
         return (g->in.opcode & 7) | (g->in.rex & X86_REX_B ? 8 : 0);
     case X86_AT_RAX:
