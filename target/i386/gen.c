@@ -443,7 +443,7 @@ void g_next_region(X86Gen *g)
     g_leave(g, LEAVE_LOOKUP, g->next);
 }
 
-void g_poll(X86Gen *g)
+void g_attention(X86Gen *g)
 {
     if (!g->single) {
         ir_poll(g->r);

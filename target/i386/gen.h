@@ -135,7 +135,7 @@ void g_add_rsp(X86Gen *g, int64_t n);                   /* by the size of the st
 /* Ends of the region. Addresses are linear. */
 uint64_t g_next_ip(const X86Gen *g);
 vaddr g_target(X86Gen *g, uint64_t ip);                 /* linear address of IP, cut to the operand size */
-void g_poll(X86Gen *g);                                 /* first thing of a body that may close a loop */
+void g_attention(X86Gen *g);                                 /* first thing of a body that may close a loop */
 /* Checks against the CS limit, before anything is changed; g_check_ind cuts ip to the operand size and makes it linear. */
 void g_check_target(X86Gen *g, vaddr pc);
 IrRef g_check_ind(X86Gen *g, IrRef ip);

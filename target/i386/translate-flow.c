@@ -12,7 +12,7 @@ static vaddr relative_target(X86Gen *g)
     vaddr pc = g_target(g, g_next_ip(g) + g->in.imm);
 
     if (pc <= g->pc) {
-        g_poll(g);
+        g_attention(g);
     }
     return pc;
 }
@@ -96,7 +96,7 @@ void gen_call_ind(X86Gen *g)
 {
     IrRef pc;
 
-    g_poll(g);
+    g_attention(g);
     pc = g_check_ind(g, g_load(g, 0));
     push_return(g);
     g_jump_ind(g, pc, IND_CALL);
@@ -104,7 +104,7 @@ void gen_call_ind(X86Gen *g)
 
 void gen_jmp_ind(X86Gen *g)
 {
-    g_poll(g);
+    g_attention(g);
     g_jump_ind(g, g_check_ind(g, g_load(g, 0)), IND_JUMP);
 }
 
@@ -112,7 +112,7 @@ void gen_ret(X86Gen *g)
 {
     IrRef pc;
 
-    g_poll(g);
+    g_attention(g);
     pc = g_check_ind(g, g_stack_load(g, g->in.osize, 0));
     g_add_rsp(g, ir_width_bytes(g->in.osize) + (int64_t)g->in.imm);
     g_jump_ind(g, pc, IND_RETURN);
