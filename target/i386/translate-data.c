@@ -151,7 +151,7 @@ void gen_popa(X86Gen *g)
     int64_t bytes = ir_width_bytes(w);
     IrRef v[8];
 
-    for (int n = 0; n < 8; n++) {
+    for (int n = 7; n >= 0; n--) { /* in the order of POP: the first fault counts */
         v[n] = g_stack_load(g, w, bytes * (7 - n));
     }
     g_add_rsp(g, 8 * bytes);

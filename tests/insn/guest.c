@@ -192,8 +192,8 @@ static void set_segments(X86Cpu *cpu, InsnMode mode)
     set_segment(&st->seg[S_GS], 0, mode == MODE_64 ? DATA : 0, 0, 0x10000);
     for (unsigned n = 0; n < 6; n++) {
         bool usable = !(st->seg[n].attributes & 0x10000);
-        cpu->seg_top[0][n] = usable ? st->seg[n].limit : -1;
-        cpu->seg_top[1][n] = usable && n != S_CS ? st->seg[n].limit : -1;
+        cpu->seg_top[0][n] = usable ? (int64_t)st->seg[n].limit : -1;
+        cpu->seg_top[1][n] = usable && n != S_CS ? (int64_t)st->seg[n].limit : -1;
     }
 }
 
