@@ -180,7 +180,7 @@ static int read_vex(Reader *rd)
 
     wrong |= in->rex;
     if (three) {
-        rxb = (uint8_t)(~b >> 5);
+        rxb = ~b >> 5 & 7;
         map = b & 31;
         b = (uint8_t)take(rd, 1);
     }
