@@ -81,7 +81,7 @@ static bool located(const X86Emit *e, IrRef ref)
 }
 
 /* Where a located value is, without moving anything. */
-static Opnd whereabouts(const X86Emit *e, IrRef ref)
+static Opnd whereabouts(X86Emit *e, IrRef ref)
 {
     const Val *v;
 
@@ -91,6 +91,10 @@ static Opnd whereabouts(const X86Emit *e, IrRef ref)
     v = &e->val[ref];
     if (v->reg != NO_REG) {
         return (Opnd){ .kind = K_REG, .reg = v->reg };
+    }
+    if (!located(e, ref)) {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "an operand of flags is nowhere");
+        return (Opnd){ .kind = K_IMM };
     }
     return (Opnd){ .kind = K_MEM, .mem = v->spill != NO_SPILL
                                              ? x86_spill_mem(e, v->spill)
@@ -355,8 +359,9 @@ void x86_set_flags(X86Emit *e, const IrInsn *in)
         if (e->guest_flags != FLAGS_ENTRY && !ir_is_inline(e->guest_flags) &&
             e->val[e->guest_flags].last > e->n) {
             /* The old name goes on: it gets a place of its own. */
-            IrRef had = e->ef;
+            IrRef had;
             x86_flags_to_slot(e);
+            had = e->ef;
             e->ef = IR_NONE;
             e->recipe.flags = e->recipe.flags == e->guest_flags ? IR_NONE : e->recipe.flags;
             x86_keep_old_flags(e);

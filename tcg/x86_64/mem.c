@@ -538,6 +538,10 @@ void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
         keep = x86_alloc(e, false);
         x86_mov(&e->a, keep, RAX);
+    } else {
+        e->overwritten |= 1u << RAX;
+        x86_lose_value(e, e->reg_val[RAX]);
+        x86_flags_for_fault(e);
     }
     x86_load_into(e, RAX, in->arg[2], W64);
     x86_map_fault(e);

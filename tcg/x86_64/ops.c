@@ -183,19 +183,23 @@ void x86_op_incdec(X86Emit *e, const IrInsn *in, const X86Row *row)
     made(e, 1);
 }
 
-/* The value that a shift by cl counts by, in cl; *saved is where rcx is kept meanwhile. */
-static unsigned count_in_cl(X86Emit *e, IrRef count)
+/* A register to keep rcx in while cl counts, or NO_REG when the count is in rcx anyway. */
+static unsigned room_for_rcx(X86Emit *e, IrRef count)
 {
-    unsigned saved = NO_REG;
-
     if (in_reg(e, count, RCX)) {
         x86_lock(e, RCX);
         return NO_REG;
     }
-    saved = x86_alloc(e, false);
-    x86_mov(&e->a, saved, RCX);
-    x86_load_into(e, RCX, count, W64);
-    return saved;
+    return x86_alloc(e, false);
+}
+
+/* After flags have been made, whose operands may be in rcx. */
+static void count_in_cl(X86Emit *e, IrRef count, unsigned saved)
+{
+    if (saved != NO_REG) {
+        x86_mov(&e->a, saved, RCX);
+        x86_load_into(e, RCX, count, W64);
+    }
 }
 
 /* Old flags of a shift, when it may leave them. */
@@ -228,11 +232,9 @@ static void shift_by_cl(X86Emit *e, const IrInsn *in, const X86Row *row, uint32_
     if (!in_reg(e, a, target)) {
         x86_load_into(e, target, a, in->w == W32 ? W32 : W64);
     }
-    saved = count_in_cl(e, in->arg[1]);
-    if (in_reg(e, a, RCX) && saved != NO_REG && target == RCX) {
-        x86_mov(&e->a, target, saved);
-    }
+    saved = room_for_rcx(e, in->arg[1]);
     shift_old_flags(e, in->arg[2], out | (row->digit == 2 || row->digit == 3 ? IR_C : 0));
+    count_in_cl(e, in->arg[1], saved);
     x86_clobber_flags(e);
     x86_rr(&e->a, 0xd2 | (in->w == W8 ? X_RM8 : 1), in->w, row->digit, target);
     if (saved != NO_REG) {
@@ -312,13 +314,12 @@ void x86_op_shift_double(X86Emit *e, const IrInsn *in, const X86Row *row)
     if (!in_reg(e, in->arg[0], target)) {
         x86_load_into(e, target, in->arg[0], in->w == W32 ? W32 : W64);
     }
-    if (!by_imm) {
-        saved = count_in_cl(e, in->arg[2]);
-        if (rb == RCX && saved != NO_REG) {
-            rb = saved;
-        }
-    }
+    saved = by_imm ? NO_REG : room_for_rcx(e, in->arg[2]);
     shift_old_flags(e, in->arg[3], by_imm && (c & (in->w == W64 ? 63 : 31)) ? 0 : out);
+    if (saved != NO_REG) {
+        count_in_cl(e, in->arg[2], saved);
+        rb = rb == RCX ? saved : rb;
+    }
     x86_clobber_flags(e);
     x86_rr(&e->a, row->op | (by_imm ? 0 : 1), in->w, rb, target);
     if (by_imm) {
@@ -434,6 +435,9 @@ static Fixed fixed_begin(X86Emit *e, bool both)
         } else if ((e->scratch >> reg & 1) == 0 || x86_live_after(e, e->reg_val[reg])) {
             f.keep[i] = x86_alloc(e, false);
             x86_mov(&e->a, f.keep[i], reg);
+        } else {
+            e->overwritten |= 1u << reg;
+            x86_lose_value(e, e->reg_val[reg]);
         }
     }
     return f;
