@@ -705,7 +705,7 @@ bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uin
     Maker m;
     X86Insn in;
 
-    begin(&m, c, row, mode, seed * 0x2545f4914f6cdd1d + (uint64_t)(row - x86_rows) * 1000003 + n * 0xda942042e4dd58b5);
+    begin(&m, c, row, mode, seed * 0x2545f4914f6cdd1d + (uint64_t)(row - x86_insn_rows) * 1000003 + n * 0xda942042e4dd58b5);
     if (!one_instruction(&m, &in)) {
         return false;
     }

@@ -259,7 +259,7 @@ static void run_row(const X86Row *row, InsnMode mode, const Options *o, Count *c
         made++;
         if (!run_case(&c, o, count) && bad++ < o->show) {
             printf("#   above: --only %s --mode %u --one %u, row %zu, seed %" PRIu64 "\n", row->mnemonic, mode_bits[mode], n,
-                   (size_t)(row - x86_rows), o->seed);
+                   (size_t)(row - x86_insn_rows), o->seed);
         }
     }
     count->rows += made > 0;
@@ -274,7 +274,7 @@ static bool run_group(const char *group, InsnMode mode, const Options *o, unsign
     unsigned todo = 0;
 
     for (unsigned n = 0; n < X86_NUM_ROWS; n++) {
-        const X86Row *row = &x86_rows[n];
+        const X86Row *row = &x86_insn_rows[n];
         if (strcmp(group_of(row), group) || !wanted(row, o) || insn_left_out(row)) {
             continue;
         }
