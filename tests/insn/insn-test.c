@@ -188,46 +188,58 @@ static const char *known_difference(const InsnCase *c, const InsnResult *host, c
     return NULL;
 }
 
-static bool run_case(const InsnCase *c, const Options *o, Count *count)
+/* Holds ours, of the interpreter or the emitter, against host's. */
+static bool check(const InsnCase *c, InsnResult host, InsnResult *ours, const char *engine, const Options *o, Count *count)
 {
-    static InsnResult host, ours;
-
-    memset(&host, 0, sizeof(host));
-    memset(&ours, 0, sizeof(ours));
-    native_run(c, &host);
-    guest_run(c, &ours);
-    count->cases++;
-    if (ours.refused) {
+    if (ours->refused) {
         count->refused++;
-        if (o->repeat_one || o->show) {
-            printf("# refused: %s\n", ours.refused);
+        if (o->repeat_one || count->refused <= o->show) {
+            printf("# %s: refused: %s\n", engine, ours->refused);
             disassemble(c);
         }
         return false;
     }
-    count->faults += host.st.vector >= 0;
-    if (jumped_nowhere(c, &host, &ours)) {
+    if (jumped_nowhere(c, &host, ours)) {
         count->skipped_jumps++;
         return true;
     }
-    if (c->mode == MODE_64 && host.st.vector == EXC_SS && ours.st.vector == EXC_GP) {
-        ours.st.vector = EXC_SS; /* not canonical: the memory of the harness does not know the segment */
+    if (c->mode == MODE_64 && host.st.vector == EXC_SS && ours->st.vector == EXC_GP) {
+        ours->st.vector = EXC_SS; /* not canonical: the memory of the harness does not know the segment */
     }
-    if (same(c, &host, &ours, count)) {
+    if (same(c, &host, ours, count)) {
         if (o->repeat_one) {
-            show(c, &host, &ours, true);
+            printf("# %s:\n", engine);
+            show(c, &host, ours, true);
         }
         return true;
     }
-    if (known_difference(c, &host, &ours) && !o->repeat_one && !o->strict) {
+    if (known_difference(c, &host, ours) && !o->repeat_one && !o->strict) {
         count->known++;
         return true;
     }
     count->failed++;
     if (o->repeat_one || count->failed <= o->show) {
-        show(c, &host, &ours, o->repeat_one);
+        printf("# %s:\n", engine);
+        show(c, &host, ours, o->repeat_one);
     }
     return false;
+}
+
+static bool run_case(const InsnCase *c, const Options *o, Count *count)
+{
+    static InsnResult host, ours;
+    bool ok = true;
+
+    memset(&host, 0, sizeof(host));
+    native_run(c, &host);
+    count->cases++;
+    count->faults += host.st.vector >= 0;
+    for (int emitted = 0; emitted <= 1; emitted++) {
+        memset(&ours, 0, sizeof(ours));
+        guest_run(c, &ours, emitted);
+        ok &= check(c, host, &ours, emitted ? "emitted" : "interpreted", o, count);
+    }
+    return ok;
 }
 
 /* Groups of rows: what TAP lines are about. */
