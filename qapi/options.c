@@ -150,7 +150,7 @@ static bool end_section(Config *c, Error **errp)
 /* [group "id"] or [group]; s is the line without blanks around it. */
 static bool begin_section(Config *c, const char *s, const char *origin, Error **errp)
 {
-    size_t len = strlen(s), n = strcspn(s + 1, " \t]\"");
+    size_t len = strlen(s), n = len > 1 ? strcspn(s + 1, " \t]\"") : 0;
     const char *quote = strchr(s, '"'), *end = strrchr(s, '"');
     const QOption *option;
     char *group;

@@ -125,6 +125,16 @@ typedef struct {
     const QType *type;   /* NULL: no more members */
 } QBranch;
 
+/*
+ * A struct whose other members are the configuration of a class that one of its members names, as device_add's. They are
+ * kept as a JSON object (NULL when there are none) that qom_conf_build types when the class is known.
+ */
+typedef struct {
+    uint32_t offset;     /* of `struct json_object *rest` */
+    uint32_t tag_member; /* index of the str member that names the class */
+    uint8_t class_kind;  /* QClassKind of the classes meant */
+} QRest;
+
 struct QType {
     QItem item;          /* builtins too: name "int", doc */
     uint8_t kind;        /* QKind */
@@ -142,6 +152,7 @@ struct QType {
     uint32_t num_members;
     const QBranch *branches;    /* QK_UNION, QK_ALTERNATE */
     uint32_t num_branches;
+    const QRest *rest;          /* QK_STRUCT: takes other members too; NULL: does not */
     uint32_t tag_member;        /* QK_UNION: index in members */
     uint32_t union_offset;      /* QK_UNION, QK_ALTERNATE: of `u` */
 };
@@ -218,7 +229,7 @@ struct QClass {
     uint32_t state_version, state_min_version;
     const QCompat *compat;       /* later rows win; machine: older versions' values; cpu model: its features */
     uint32_t num_compat;
-    const void *impl;            /* const ObjectOps * of qom/qom.h; NULL iff abstract without behaviour */
+    const void *impl;            /* const ObjectOps * (qom/qom.h) of this level; NULL: no more than its ancestors' */
 };
 
 typedef struct {

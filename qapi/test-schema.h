@@ -323,6 +323,7 @@ static inline struct json_object *rand_value(GRand *r, const QType *t, const QMe
 {
     char id[2] = { 'a' + g_rand_int_range(r, 0, 5), 0 };
     struct json_object *v;
+    double lo;
 
     switch (t->kind) {
     case QK_BOOL:
@@ -330,7 +331,8 @@ static inline struct json_object *rand_value(GRand *r, const QType *t, const QMe
     case QK_INT:
         return rand_int_of(r, t, m);
     case QK_NUMBER:
-        return json_object_new_double(m && m->has_min ? g_rand_double(r) : g_rand_double_range(r, -1e9, 1e9));
+        lo = m && m->has_min ? m->min.d : -1e9;
+        return json_object_new_double(g_rand_double_range(r, lo, m && m->has_max ? m->max.d : lo + 2e9));
     case QK_STR:
         return rand_string(r);
     case QK_ANY:

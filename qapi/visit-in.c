@@ -421,6 +421,19 @@ static bool check_unexpected(Reader *r, const QType *t, struct json_object *j, c
     return true;
 }
 
+/* What is no member of t is kept for the class that the value names. */
+static void read_rest(const QType *t, struct json_object *j, void *out)
+{
+    struct json_object **rest = q_at(out, t->rest->offset);
+
+    json_object_object_foreach(j, key, v) {
+        if (!qtype_member(t, key)) {
+            *rest = *rest ? *rest : json_object_new_object();
+            json_object_object_add(*rest, key, json_object_get(v));
+        }
+    }
+}
+
 /* The member that plain text for a whole struct means: its only one, if that is text. */
 static const QMember *only_text_member(const QType *t)
 {
@@ -437,6 +450,10 @@ static bool read_struct(Reader *r, const QType *t, struct json_object *j, void *
     }
     if (!json_object_is_type(j, json_type_object)) {
         return fail_type(r, at, "object", errp);
+    }
+    if (t->rest) {
+        read_rest(t, j, out);
+        return read_members(r, t, j, out, at, errp);
     }
     return read_members(r, t, j, out, at, errp) && check_unexpected(r, t, j, out, at, errp);
 }

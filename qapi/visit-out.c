@@ -32,6 +32,11 @@ static void write_members(struct json_object *obj, const QType *t, const void *v
             qjson_add(obj, m->item.name, write_slot(m->type, q_at(value, m->offset), refs));
         }
     }
+    if (t->rest && *(struct json_object *const *)q_at(value, t->rest->offset)) {
+        json_object_object_foreach(*(struct json_object *const *)q_at(value, t->rest->offset), key, v) {
+            qjson_add(obj, key, json_object_get(v));
+        }
+    }
     if (br && br->type) {
         write_members(obj, br->type, q_at(value, t->union_offset), refs);
     }

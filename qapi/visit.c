@@ -117,6 +117,9 @@ static void finish_struct(const QType *t, void *value, const QRefResolver *refs)
     for (uint32_t i = 0; i < t->num_members; i++) {
         finish_slot(t->members[i].type, q_at(value, t->members[i].offset), refs);
     }
+    if (t->rest) {
+        json_object_put(*(struct json_object **)q_at(value, t->rest->offset));
+    }
 }
 
 static void finish_list(const QType *t, void *value, const QRefResolver *refs)
@@ -186,6 +189,16 @@ static void copy_slot(const QType *t, void *dst, const void *src, const QRefReso
     qvalue_copy(t, to, from, refs);
 }
 
+static struct json_object *copy_json(struct json_object *v)
+{
+    struct json_object *copy = NULL;
+
+    if (v && json_object_deep_copy(v, &copy, NULL) < 0) {
+        abort();
+    }
+    return copy;
+}
+
 static void copy_struct(const QType *t, void *dst, const void *src, const QRefResolver *refs)
 {
     const QBranch *br = t->kind == QK_UNION ? qtype_branch(t, src) : NULL;
@@ -193,6 +206,9 @@ static void copy_struct(const QType *t, void *dst, const void *src, const QRefRe
     for (uint32_t i = 0; i < t->num_members; i++) {
         copy_slot(t->members[i].type, q_at(dst, t->members[i].offset),
                   q_at(src, t->members[i].offset), refs);
+    }
+    if (t->rest) {
+        *(struct json_object **)q_at(dst, t->rest->offset) = copy_json(*(struct json_object *const *)q_at(src, t->rest->offset));
     }
     if (br && br->type) {
         qvalue_copy(br->type, q_at(dst, t->union_offset), q_at(src, t->union_offset), refs);
@@ -210,16 +226,6 @@ static void copy_list(const QType *t, void *dst, const void *src, const QRefReso
     for (size_t i = 0; i < from->len; i++) {
         copy_slot(t->element, q_at(to->items, i * size), q_at(from->items, i * size), refs);
     }
-}
-
-static struct json_object *copy_json(struct json_object *v)
-{
-    struct json_object *copy = NULL;
-
-    if (v && json_object_deep_copy(v, &copy, NULL) < 0) {
-        abort();
-    }
-    return copy;
 }
 
 void qvalue_copy(const QType *t, void *dst, const void *src, const QRefResolver *refs)
@@ -290,6 +296,10 @@ static bool equal_struct(const QType *t, const void *a, const void *b)
             (present && !equal_slot(m->type, q_at(a, m->offset), q_at(b, m->offset)))) {
             return false;
         }
+    }
+    if (t->rest && !qjson_equal(*(struct json_object *const *)q_at(a, t->rest->offset),
+                                *(struct json_object *const *)q_at(b, t->rest->offset))) {
+        return false;
     }
     br = t->kind == QK_UNION ? qtype_branch(t, a) : NULL; /* the tags are equal */
     return !br || !br->type ||

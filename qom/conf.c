@@ -100,30 +100,43 @@ typedef struct {
 /* Lays `value` (borrowed) over member `name`. False: there is no such member. */
 static bool lay(Build *b, const char *name, struct json_object *value, QomOrigin origin)
 {
-    unsigned part;
-    const QMember *m = parts_member(&b->parts, name, &part);
+    PartMember pm;
 
-    if (!m) {
+    if (!parts_member(&b->parts, name, &pm)) {
         return false;
     }
-    json_object_object_add(b->json[part], name, json_object_get(value));
-    b->origins[b->parts.first_origin[part] + (m - b->parts.type[part]->members)] = origin;
+    json_object_object_add(b->json[pm.part], name, json_object_get(value));
+    if (pm.in == b->parts.type[pm.part]) { /* members of branches are always the user's */
+        b->origins[b->parts.first_origin[pm.part] + (pm.m - pm.in->members)] = origin;
+    }
     return true;
 }
 
-static void lay_compat(Build *b)
+static void lay_rows(Build *b, const QCompat *rows, uint32_t num, QomOrigin origin)
 {
-    for (uint32_t i = 0; i < b->tree->num_compat; i++) {
-        const QCompat *c = &b->tree->compat[i];
+    for (uint32_t i = 0; i < num; i++) {
+        const QCompat *c = &rows[i];
 
         if (qclass_is_a(b->klass, c->class_name)) {
             struct json_object *v = json_tokener_parse(c->value);
-            bool known = lay(b, c->property, v, ORIGIN_MACHINE);
+            bool known = lay(b, c->property, v, origin);
 
             assert(known); /* the generator has checked its lists */
             json_object_put(v);
         }
     }
+}
+
+/* The rows of machines and CPU models change defaults of classes above them; then those of the machine type chosen. */
+static void lay_compat(Build *b)
+{
+    ClassLevels levels;
+
+    qclass_levels(b->klass, &levels);
+    for (unsigned i = 0; i < levels.num; i++) {
+        lay_rows(b, levels.klass[i]->compat, levels.klass[i]->num_compat, ORIGIN_CLASS);
+    }
+    lay_rows(b, b->tree->compat, b->tree->num_compat, ORIGIN_MACHINE);
 }
 
 /* What the text of a global says, as JSON of the member's type: later layers may be JSON proper. */
@@ -153,11 +166,10 @@ static bool lay_global(Build *b, QomGlobal *g, Error **errp)
 {
     Error *err = NULL;
     struct json_object *value = NULL;
-    unsigned part;
-    const QMember *m = parts_member(&b->parts, g->property, &part);
+    PartMember pm;
 
-    if (m) {
-        value = read_global(b, m, b->parts.type[part], g->value, &err);
+    if (parts_member(&b->parts, g->property, &pm)) {
+        value = read_global(b, pm.m, pm.in, g->value, &err);
     } else {
         error_set(&err, "Property '%s.%s' not found", b->klass->item.name, g->property);
         hint_property(b->tree, b->klass, g->property, &err);
@@ -181,7 +193,9 @@ static bool lay_globals(Build *b, Error **errp)
     for (size_t i = 0; i < b->tree->num_globals; i++) {
         QomGlobal *g = &b->tree->globals[i];
 
-        if (qclass_is_a(b->klass, g->class_name) && !lay_global(b, g, errp)) {
+        const QClass *named = qschema_class(b->tree->schema, g->class_name); /* may be an alias */
+
+        if (qclass_is_a(b->klass, named ? named->item.name : g->class_name) && !lay_global(b, g, errp)) {
             return false;
         }
     }
@@ -269,13 +283,14 @@ static void add_members(Object *o, const QType *t, const void *base, const uint8
                         struct json_object *into)
 {
     struct json_object *all = o->tree->values->to_json(o->tree, t, base);
-    struct json_object *v;
+    struct json_object_iter it;
 
-    for (uint32_t i = 0; i < t->num_members; i++) {
-        const char *name = t->members[i].item.name;
+    json_object_object_foreachC(all, it)
+    {
+        const QMember *m = member_named(t, it.key);
 
-        if (origins[i] >= least && json_object_object_get_ex(all, name, &v)) {
-            json_object_object_add(into, name, json_object_get(v));
+        if (!m || origins[m - t->members] >= least) {
+            json_object_object_add(into, it.key, json_object_get(it.val));
         }
     }
     json_object_put(all);
@@ -298,12 +313,14 @@ struct json_object *object_conf_json(Object *o, QomOrigin least)
 QomOrigin object_origin(Object *o, const char *property)
 {
     ClassParts parts;
-    unsigned part;
-    const QMember *m;
+    PartMember pm;
 
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, property, &part);
-    return m ? o->origins[parts.first_origin[part] + (m - parts.type[part]->members)] : ORIGIN_CLASS;
+    if (!object_member(o, &parts, property, &pm)) {
+        return ORIGIN_CLASS;
+    }
+    return pm.in == parts.type[pm.part] ? o->origins[parts.first_origin[pm.part] + (pm.m - pm.in->members)]
+                                        : ORIGIN_USER;
 }
 
 /* ---- Compat and globals ---- */

@@ -22,6 +22,7 @@ struct QomTree {
     size_t num_objects; /* alive, in the tree or not */
     Object *dead;       /* atomic stack: last reference dropped */
     bool reaping;
+    uint64_t last_mark; /* of a search for circles */
     const QCompat *compat;
     uint32_t num_compat;
     QomGlobal *globals;
@@ -50,8 +51,18 @@ typedef struct {
     unsigned num;
 } ClassParts;
 void qclass_parts(const QClass *klass, ClassParts *out);
-/* Member `name` of a part; its index in *part. NULL: there is none. */
-const QMember *parts_member(const ClassParts *parts, const char *name, unsigned *part);
+/* A member of a part. in: the part's type, or of a union the branch that has it. */
+typedef struct {
+    const QMember *m;
+    const QType *in;
+    unsigned part;
+} PartMember;
+/* Member `name`, of any branch of a union. False: there is none. */
+bool parts_member(const ClassParts *parts, const char *name, PartMember *out);
+/* The branch that is selected in the union value; NULL: t is no union, or the branch has no members. */
+const QType *qunion_branch(const QType *t, const void *value);
+/* Member `name` of o's conf or control, and where its struct lies; NULL: there is none. */
+void *object_member(Object *o, const ClassParts *parts, const char *name, PartMember *out);
 /* Member `name` of the info of klass or a class above; *level is that class. NULL: there is none. */
 const QMember *qclass_info_member(const QClass *klass, const char *name, const QClass **level);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "qom/internal.h"
+#include "qom/qom.gen.h"
 
 static void out_of_memory(void)
 {
@@ -53,20 +54,7 @@ char *qom_printf(const char *fmt, ...)
 
 /* ---- Classes ---- */
 
-const QClass qclass_object = {
-    .item = {.name = "object", .doc = "The root of all classes.", .since = "10.0"},
-    .kind = QCLASS_OTHER,
-    .abstract = true,
-};
-
-static const ObjectOps container_ops = {.size = sizeof(Object)};
-
-const QClass qclass_container = {
-    .item = {.name = "container", .doc = "A folder of the object tree.", .since = "10.0"},
-    .parent = &qclass_object,
-    .kind = QCLASS_OTHER,
-    .impl = &container_ops,
-};
+const ObjectOps container_ops = {.size = sizeof(Object)};
 
 const ObjectOps *qclass_ops(const QClass *klass)
 {
@@ -88,7 +76,11 @@ void qclass_levels(const QClass *klass, ClassLevels *out)
     out->num = n;
     for (unsigned i = 0; i < n; i++) {
         const QClass *k = chain[n - 1 - i];
-        bool shared = k->parent && k->parent->impl == k->impl;
+        bool shared = false;
+
+        for (unsigned j = 0; j < i; j++) {
+            shared |= out->ops[j] == k->impl;
+        }
 
         out->klass[i] = k;
         out->ops[i] = shared ? NULL : k->impl;
@@ -137,14 +129,41 @@ void qclass_parts(const QClass *klass, ClassParts *out)
     }
 }
 
-const QMember *parts_member(const ClassParts *parts, const char *name, unsigned *part)
+bool parts_member(const ClassParts *parts, const char *name, PartMember *out)
 {
     for (unsigned i = 0; i < parts->num; i++) {
-        const QMember *m = member_named(parts->type[i], name);
+        const QType *t = parts->type[i];
+        const QMember *m = member_named(t, name);
+        const QType *in = t;
+
+        for (uint32_t j = 0; !m && t->kind == QK_UNION && j < t->num_branches; j++) {
+            in = t->branches[j].type;
+            m = member_named(in, name);
+        }
+        if (m) {
+            *out = (PartMember){m, in, i};
+            return true;
+        }
+    }
+    return false;
+}
+
+void *object_member(Object *o, const ClassParts *parts, const char *name, PartMember *out)
+{
+    for (unsigned i = 0; i < parts->num; i++) {
+        const QType *t = parts->type[i];
+        char *base = (char *)o + parts->offset[i];
+        const QType *branch = qunion_branch(t, base);
+        const QMember *m = member_named(t, name);
 
         if (m) {
-            *part = i;
-            return m;
+            *out = (PartMember){m, t, i};
+            return base;
+        }
+        m = member_named(branch, name);
+        if (m) {
+            *out = (PartMember){m, branch, i};
+            return base + t->union_offset;
         }
     }
     return NULL;
@@ -221,6 +240,13 @@ void link_member(Object *o, const QMember *m, const void *base)
     qvalue_each_ref(&one, base, link_conf_member, arg);
 }
 
+static void link_members(Object *o, const QType *t, const char *base)
+{
+    for (uint32_t i = 0; i < t->num_members; i++) {
+        link_member(o, &t->members[i], base);
+    }
+}
+
 static bool check_instantiable(const QClass *klass, Error **errp)
 {
     const char *name = klass->item.name;
@@ -246,8 +272,9 @@ static void take_conf(Object *o, QomConf *c)
         if (parts.type[i]->num_members) {
             assert(parts.offset[i]); /* a class with conf or control has a place for it */
             memcpy(at, c->parts[i], parts.type[i]->size);
-            for (uint32_t j = 0; j < parts.type[i]->num_members; j++) {
-                link_member(o, &parts.type[i]->members[j], at);
+            link_members(o, parts.type[i], at);
+            if (qunion_branch(parts.type[i], at)) {
+                link_members(o, qunion_branch(parts.type[i], at), at + parts.type[i]->union_offset);
             }
         }
         free(c->parts[i]);
@@ -317,6 +344,7 @@ static void free_object(Object *o)
         }
     }
     free(o->origins);
+    free(o->id_text);
     free(o);
     tree->num_objects--;
 }

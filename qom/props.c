@@ -1,5 +1,6 @@
 /*
- * Properties: what qom-list, qom-get and qom-set see of an object. Names of types and texts of errors are those QEMU 10.0's
+ * Properties: what qom-list, qom-get and qom-set see of an object. Names of types and texts of errors are those QEMU
+ * 10.0's
  * QMP gives. A reference to a back end that users name by id alone (chardev, blockdev, netdev) is a string, its id;
  * any other is a link, its path.
  */
@@ -85,6 +86,7 @@ QomProperty *object_properties(Object *o, size_t *num)
     qclass_parts(o->klass, &parts);
     for (unsigned i = 0; i < parts.num; i++) {
         list_members(&l, parts.type[i]);
+        list_members(&l, qunion_branch(parts.type[i], (char *)o + parts.offset[i]));
     }
     list_info(&l, o->klass);
     for (ObjectLink *k = o->links; k; k = k->next_link) {
@@ -124,19 +126,19 @@ Object *object_step(Object *o, const char *name)
 {
     Object *next = object_child(o, name);
     ClassParts parts;
-    unsigned part;
-    const QMember *m;
+    PartMember pm;
+    void *base;
 
     next = next ? next : visible_link(o, name);
     if (next) {
         return next;
     }
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, name, &part);
-    if (!m || m->type->kind != QK_REF || is_by_id(o->tree, m->type)) {
+    base = object_member(o, &parts, name, &pm);
+    if (!base || pm.m->type->kind != QK_REF || is_by_id(o->tree, pm.m->type)) {
         return NULL;
     }
-    return *(Object **)((char *)o + parts.offset[part] + m->offset);
+    return *(Object **)((char *)base + pm.m->offset);
 }
 
 /* "child.property" of o: the object; *property is moved to the name. NULL: the child is not there. */
@@ -205,22 +207,23 @@ static bool get(Object *o, const char *property, unsigned depth, struct json_obj
     const QClass *level;
     const QMember *m;
     Object *other;
-    unsigned part;
+    PartMember pm;
+    void *base;
 
     if (strcmp(property, "type") == 0) {
         *out = json_object_new_string(o->klass->item.name);
         return true;
     }
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, property, &part);
-    if (m && m->alias && depth < ALIAS_DEPTH_MAX) {
-        other = follow_alias(o, m->alias, &property);
+    base = object_member(o, &parts, property, &pm);
+    if (base && pm.m->alias && depth < ALIAS_DEPTH_MAX) {
+        other = follow_alias(o, pm.m->alias, &property);
         if (other) {
             return get(other, property, depth + 1, out, errp);
         }
     }
-    if (m) {
-        *out = member_json(o, parts.type[part], m, (char *)o + parts.offset[part]);
+    if (base) {
+        *out = member_json(o, pm.in, pm.m, base);
         return true;
     }
     m = qclass_info_member(o->klass, property, &level);
@@ -256,6 +259,40 @@ static void relink(Object *o, const QMember *m, const void *base)
     link_member(o, m, base);
 }
 
+typedef struct {
+    Object *o;
+    uint64_t mark;
+    bool found;
+} CircleSearch;
+
+/* Does from use o, itself or by others? Each object is looked at once. */
+static void search_circle(void *opaque, Object *from)
+{
+    CircleSearch *s = opaque;
+
+    s->found |= from == s->o;
+    if (s->found || from->mark == s->mark) {
+        return;
+    }
+    from->mark = s->mark;
+    for (ObjectLink *l = from->links; l; l = l->next_link) {
+        if (l->conf) {
+            search_circle(s, l->target);
+        }
+    }
+}
+
+/* Objects that use each other in a circle could never be deleted. */
+static bool check_no_circle(Object *o, const QMember *m, const void *changed, Error **errp)
+{
+    QType one = {.kind = QK_STRUCT, .members = m, .num_members = 1};
+    CircleSearch s = {.o = o, .mark = ++o->tree->last_mark};
+
+    qvalue_each_ref(&one, changed, search_circle, &s);
+    return !s.found || error_set(errp, "'%s' of '%s' cannot be an object that uses '%s' itself", m->item.name,
+                                 o->name ? o->name : "", o->name ? o->name : "");
+}
+
 static bool set_control(Object *o, const QClass *level, const QMember *m, struct json_object *value, Error **errp)
 {
     const QType *t = level->control;
@@ -269,7 +306,8 @@ static bool set_control(Object *o, const QClass *level, const QMember *m, struct
     json_object_object_add(json, m->item.name, json_object_get(value));
     ok = values->from_json(o->tree, t, json, false, changed, errp);
     json_object_put(json);
-    if (ok && o->life == OBJECT_REALIZED && ops->apply_control && !ops->apply_control(o, m, changed, errp)) {
+    if (ok && !(check_no_circle(o, m, changed, errp) &&
+                (o->life != OBJECT_REALIZED || !ops->apply_control || ops->apply_control(o, m, changed, errp)))) {
         values->finish(o->tree, t, changed);
         ok = false;
     }
@@ -303,19 +341,19 @@ static bool set(Object *o, const char *property, struct json_object *value, unsi
     const QClass *level;
     const QMember *m;
     Object *other;
-    unsigned part;
+    PartMember pm;
 
     qclass_parts(o->klass, &parts);
-    m = parts_member(&parts, property, &part);
+    m = object_member(o, &parts, property, &pm) ? pm.m : NULL;
     if (m && m->alias && depth < ALIAS_DEPTH_MAX) {
         other = follow_alias(o, m->alias, &property);
         return other ? set(other, property, value, depth + 1, errp) : property_not_found(o, m->item.name, errp);
     }
-    if (m && parts.type[part] == parts.klass[part]->control) {
+    if (m && pm.in == parts.klass[pm.part]->control) {
         if (!m->settable) {
             return refuse_conf(o, property, errp);
         }
-        return set_control(o, parts.klass[part], m, value, errp);
+        return set_control(o, parts.klass[pm.part], m, value, errp);
     }
     if (m) {
         return refuse_conf(o, property, errp);

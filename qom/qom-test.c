@@ -349,6 +349,56 @@ static void test_bad_globals(void)
     }
 }
 
+static void test_alias_global(void)
+{
+    QomTree *tree = new_tree();
+    struct json_object *j = json_object_new_string("2");
+
+    qom_add_global(tree, "gizmo", "parts", j);
+    json_object_put(j);
+    g_assert_nonnull(object_child(add(tree, "gadget", "g", NULL, &error_abort), "part[1]"));
+    qom_tree_free(tree);
+}
+
+/* References from many threads; the last of each object is dropped anywhere and reaped here. */
+static void *ref_thread(void *opaque)
+{
+    Object **objects = opaque;
+
+    for (int i = 0; i < 2000; i++) {
+        object_ref(objects[i % 8]);
+        object_unref_later(objects[i % 8]);
+    }
+    for (int i = 0; i < 8; i++) {
+        object_unref_later(objects[i]);
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    QomTree *tree = new_tree();
+    Object *objects[8];
+    GThread *threads[4];
+
+    for (int i = 0; i < 8; i++) {
+        objects[i] = object_new(tree, &test_thing, NULL, &error_abort);
+        for (int t = 0; t < 3; t++) {
+            object_ref(objects[i]);
+        }
+    }
+    for (int t = 0; t < 4; t++) {
+        threads[t] = g_thread_new("ref", ref_thread, objects);
+    }
+    for (int t = 0; t < 4; t++) {
+        g_thread_join(threads[t]);
+    }
+    g_assert_cmpstr(test_log(), ==, "");
+    qom_tree_reap(tree);
+    g_assert_cmpint(strlen(test_log()), ==, 8 * strlen("finish -; ") - 2);
+    qom_tree_free(tree);
+}
+
 static void assert_get(QomTree *tree, const char *path, const char *property, const char *expected)
 {
     struct json_object *j = NULL;
@@ -443,6 +493,32 @@ static void test_set(void)
     qom_tree_free(tree);
 }
 
+/* Members of the branch that a union selects are properties like others, and their references count. */
+static void test_union(void)
+{
+    QomTree *tree = new_tree();
+    struct json_object *j;
+    Error *err = NULL;
+
+    add(tree, "thing", "a", NULL, &error_abort);
+    add(tree, "pick", "p", "{'target': 'a', 'more': 5}", &error_abort); /* kind is 1 by the class's row */
+    add(tree, "pick", "q", "{'kind': 0}", &error_abort);
+    assert_get(tree, "p", "kind", "1");
+    assert_get(tree, "p", "more", "5");
+    assert_get(tree, "p", "target", "\"/objects/a\"");
+    assert_no_get(tree, "q", "more", "Property 'pick.more' not found");
+    g_assert_true(qom_resolve(tree, "p/target", &error_abort) == object_child(qom_objects(tree), "a"));
+    g_assert_false(qom_object_del(tree, "a", &err));
+    assert_error(err, "object 'a' is in use, can not be deleted");
+    j = object_conf_json(object_child(qom_objects(tree), "p"), ORIGIN_USER);
+    g_assert_cmpstr(json_object_to_json_string_ext(j, 0), ==, "{\"target\":\"a\",\"more\":5}");
+    json_object_put(j);
+    j = qom_list(tree, "p", &error_abort);
+    g_assert_cmpint(json_object_array_length(j), ==, 4);
+    json_object_put(j);
+    qom_tree_free(tree);
+}
+
 static void test_state(void)
 {
     QomTree *tree = new_tree();
@@ -461,6 +537,46 @@ static void test_state(void)
     ((Thing *)o)->st.reg = 99;
     g_assert_false(object_check(o, &err));
     assert_error(err, "reg may not be 99");
+    qom_tree_free(tree);
+}
+
+/* The program's own values: strict reading, text of the command line, nearest spelling, references by id. */
+static void test_values_of_program(void)
+{
+    QomTree *tree = qom_tree_new(&test_schema, &qom_values);
+    struct json_object *j = json_object_new_string("0x10");
+    Error *err = NULL;
+    Object *o;
+
+    qom_add_global(tree, "thing", "size", j);
+    json_object_put(j);
+    add(tree, "thing", "a", "{'label': 'x'}", &error_abort);
+    o = add(tree, "gadget", "b", "{'peer': 'a', 'parts': 1}", &error_abort);
+    assert_get(tree, "b", "size", "16");
+    assert_get(tree, "b", "twice", "32");
+    assert_get(tree, "b", "peer", "\"/objects/a\"");
+    assert_get(tree, "a", "note", "\"x\"");
+    j = object_conf_json(o, ORIGIN_USER);
+    g_assert_cmpstr(json_object_to_json_string_ext(j, 0), ==, "{\"peer\":\"a\",\"parts\":1}");
+    json_object_put(j);
+    j = json_object_new_int(101);
+    g_assert_false(qom_set(tree, "b", "level", j, &err));
+    g_assert_nonnull(strstr(error_message(err), "level"));
+    error_free(err);
+    err = NULL;
+    json_object_put(j);
+    j = json_object_new_string("a");
+    g_assert_true(qom_set(tree, "b", "helper", j, &error_abort));
+    g_assert_true(((Thing *)o)->control.helper == object_child(qom_objects(tree), "a"));
+    json_object_put(j);
+    g_assert_null(add(tree, "gadgte", "c", NULL, &err));
+    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'gadget'?");
+    assert_error(err, "Parameter 'qom-type' does not accept value 'gadgte'");
+    g_assert_null(add(tree, "thing", "c", "{'lable': 'x'}", &err));
+    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'label'?");
+    assert_error(err, "Parameter 'lable' is unexpected");
+    g_assert_null(add(tree, "thing", "c", "{'peer': 'b', 'label': 5}", &err));
+    assert_error(err, "Invalid parameter type for 'label', expected: string");
     qom_tree_free(tree);
 }
 
@@ -492,10 +608,14 @@ int main(int argc, char **argv)
     g_test_add_func("/qom/depth", test_depth);
     g_test_add_func("/qom/two-trees", test_two_trees);
     g_test_add_func("/qom/layers", test_layers);
+    g_test_add_func("/qom/alias-global", test_alias_global);
+    g_test_add_func("/qom/threads", test_threads);
     g_test_add_func("/qom/bad-globals", test_bad_globals);
     g_test_add_func("/qom/get", test_get);
     g_test_add_func("/qom/set", test_set);
+    g_test_add_func("/qom/union", test_union);
     g_test_add_func("/qom/state", test_state);
+    g_test_add_func("/qom/values", test_values_of_program);
     g_test_add_func("/qom/text", test_text);
     return g_test_run();
 }

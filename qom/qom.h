@@ -52,7 +52,8 @@ typedef enum {
 } ObjectResetKind;
 
 /*
- * What a class does. One per class that can be instantiated and per abstract class with state or behaviour; a class that adds
+ * What a class does. One per class that can be instantiated and per abstract class with state or behaviour; a class
+ * that adds
  * nothing may point to its parent's. Functions run on every level: base class first on the way up (init, realize,
  * reset, rebuild, check, get_info), derived first on the way down (unrealize, finish). All may be NULL.
  */
@@ -104,11 +105,14 @@ struct Object {
     Object *dead_next;                  /* tree's list of objects to free */
     ObjectLink *links;                  /* what we use, counted */
     ObjectLink *users;                  /* who uses us */
+    uint64_t mark;                      /* last search for circles that was here */
+    char *id_text;                      /* last answer of the resolver's id */
     uint8_t *origins;                   /* QomOrigin of each member of each part: see QomConf */
 };
 
 /* ---- Classes ---- */
 
+/* Made from qom/qom.json: */
 extern const QClass qclass_object;    /* the root of all classes */
 extern const QClass qclass_container; /* a folder of the tree */
 
@@ -141,7 +145,8 @@ void object_unref(Object *o);       /* NULL is fine */
 void object_unref_later(Object *o); /* any thread; the last reference is freed by the next qom_tree_reap() */
 
 /*
- * Puts o below parent, which takes a reference. A name ending in "[*]" gets the lowest free index. Fails when the name is taken or
+ * Puts o below parent, which takes a reference. A name ending in "[*]" gets the lowest free index. Fails when the
+ * name is taken or
  * no name for a path, or the tree gets too deep. o must not be in the tree.
  */
 bool object_add_child(Object *parent, const char *name, Object *o, Error **errp);
@@ -154,7 +159,9 @@ bool object_delete(Object *o, Error **errp);
 
 /*
  * user uses target, and holds a reference to it, until object_unlink() or the end of user. References in conf are
- * linked by object_new(). A visible link is a property link<...> named `name`.
+ * linked by object_new(), which cannot make a circle of them; nor does object_set(). Whoever links by hand in a
+ * circle must unlink,
+ * in unrealize at the latest. A visible link is a property link<...> named `name`.
  */
 struct ObjectLink {
     Object *user, *target;
@@ -197,7 +204,8 @@ char *object_path(const Object *o);     /* canonical; free() it. NULL when not i
 /* As a reference to it is written: its id in /objects, /chardevs and peripheral, else its path. free() it. */
 char *object_id(const Object *o);
 /*
- * "/..." is absolute, else any object that has this as end of a path; both also lead through links. Borrowed; NULL: DeviceNotFound, or
+ * "/..." is absolute, else any object that has this as end of a path; both also lead through links. Borrowed; NULL:
+ * DeviceNotFound, or
  * ambiguous.
  */
 Object *qom_resolve(QomTree *tree, const char *path, Error **errp);
@@ -218,10 +226,13 @@ enum { QOM_PARTS_MAX = 17 };
 struct QomConf {
     const QClass *klass;
     void *parts[QOM_PARTS_MAX]; /* owned */
+    uint64_t mark;                      /* last search for circles that was here */
+    char *id_text;                      /* last answer of the resolver's id */
     uint8_t *origins;           /* owned: QomOrigin of each member of the first part, then of the next */
 };
 /*
- * Class default < compat values of the machine type < globals < user (JSON object or NULL: conf and control members together; text: its
+ * Class default < compat values of the machine type < globals < user (JSON object or NULL: conf and control members
+ * together; text: its
  * leaves may be strings as the command line has them). Expressions over other config see the final values.
  */
 bool qom_conf_build(QomTree *tree, const QClass *klass, struct json_object *user, bool text, QomConf *out,

@@ -35,13 +35,41 @@ static void walk_members(const RefWalk *w, const QType *t, const char *base)
     }
 }
 
-static void walk_branch(const RefWalk *w, const QType *t, const char *base, int tag)
+/* The branch of a union lies in it by value; that of an alternate is a slot. */
+static const QType *branch_type(const QType *t, int tag)
 {
     for (uint32_t i = 0; i < t->num_branches; i++) {
-        if (t->branches[i].tag == tag && t->branches[i].type) {
-            walk_slot(w, t->branches[i].type, base + t->union_offset);
-            return;
+        if (t->branches[i].tag == tag) {
+            return t->branches[i].type;
         }
+    }
+    return NULL;
+}
+
+const QType *qunion_branch(const QType *t, const void *value)
+{
+    if (t->kind != QK_UNION) {
+        return NULL;
+    }
+    return branch_type(t, *(const int *)((const char *)value + t->members[t->tag_member].offset));
+}
+
+static void walk_union(const RefWalk *w, const QType *t, const char *base)
+{
+    const QType *branch = qunion_branch(t, base);
+
+    walk_members(w, t, base);
+    if (branch) {
+        walk(w, branch, base + t->union_offset);
+    }
+}
+
+static void walk_alternate(const RefWalk *w, const QType *t, const char *base)
+{
+    const QType *branch = branch_type(t, *(const int *)base);
+
+    if (branch) {
+        walk_slot(w, branch, base + t->union_offset);
     }
 }
 
@@ -70,11 +98,10 @@ static void walk(const RefWalk *w, const QType *t, const void *p)
         walk_members(w, t, p);
         break;
     case QK_UNION:
-        walk_members(w, t, p);
-        walk_branch(w, t, p, *(const int *)((const char *)p + t->members[t->tag_member].offset));
+        walk_union(w, t, p);
         break;
     case QK_ALTERNATE:
-        walk_branch(w, t, p, *(const int *)p);
+        walk_alternate(w, t, p);
         break;
     case QK_LIST:
         walk_list(w, t, p);

@@ -1,4 +1,6 @@
 /* Reset, and what follows a load: by class level, base class first. The contract is in qom/qom.h. */
+#include <assert.h>
+
 #include "qom/internal.h"
 
 void *object_next_state(Object *o, const QClass **klass)
@@ -28,6 +30,7 @@ void object_reset(Object *o, ObjectResetKind kind)
     void *st;
 
     while ((st = object_next_state(o, &klass))) {
+        assert(o->tree->values->reset);
         o->tree->values->reset(klass->state, st, object_conf(o), kind == OBJECT_COLD_RESET);
     }
     qclass_levels(o->klass, &levels);

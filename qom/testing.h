@@ -58,7 +58,18 @@ typedef struct {
     void *running;
 } Gadget;
 
-extern const QClass test_thing, test_gadget, test_device, test_machine, test_abstract;
+typedef struct {
+    uint8_t kind_pad;
+    int kind;
+    union {
+        struct {
+            void *target;
+            uint32_t more;
+        } far;
+    } u;
+} PickConf;
+
+extern const QClass test_pick, test_thing, test_gadget, test_device, test_machine, test_abstract;
 extern const QSchema test_schema;
 extern const QomValues test_values;
 

@@ -134,10 +134,10 @@ static bool name_is_taken(Object *parent, const char *name)
 {
     ClassParts parts;
     const QClass *level;
-    unsigned part;
+    PartMember pm;
 
     qclass_parts(parent->klass, &parts);
-    return object_child(parent, name) || strcmp(name, "type") == 0 || parts_member(&parts, name, &part) ||
+    return object_child(parent, name) || strcmp(name, "type") == 0 || parts_member(&parts, name, &pm) ||
            qclass_info_member(parent->klass, name, &level);
 }
 
@@ -229,7 +229,8 @@ bool object_delete(Object *o, Error **errp)
 {
     for (Object *c = o; c; c = object_next(o, c)) {
         for (ObjectLink *l = c->users; l; l = l->next_user) {
-            if (!object_is_below(l->user, o)) {
+            /* What is gone keeps its references until it is freed, but uses nothing any more. */
+            if (l->user->life != OBJECT_GONE && !object_is_below(l->user, o)) {
                 char *path = object_path(l->user);
 
                 error_set(errp, "object '%s' is in use, can not be deleted", o->name ? o->name : "(unnamed)");

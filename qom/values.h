@@ -5,6 +5,7 @@
 #ifndef QOM_VALUES_H
 #define QOM_VALUES_H
 
+#include "qapi/visit.h"
 #include "qom/qom.h"
 
 struct QomValues {
@@ -22,5 +23,10 @@ struct QomValues {
     const char *(*suggest)(const char *word, const char *(*get)(const void *opaque, size_t i), const void *opaque,
                            size_t n);
 };
+
+/* The program's values. */
+extern const QomValues qom_values;
+/* How values outside of objects (arguments of commands) find objects of the tree. */
+QRefResolver qom_refs(QomTree *tree);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "util/ram.h"
+#include "util/sanitize.h"
 
 #if !defined(CO_USE_UCONTEXT) && (!defined(__x86_64__) || (defined(__CET__) && (__CET__ & 2)))
 #define CO_USE_UCONTEXT
@@ -19,11 +20,11 @@
 #ifdef CO_USE_UCONTEXT
 #include <ucontext.h>
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 #if __has_include(<valgrind/valgrind.h>)
@@ -48,10 +49,10 @@ struct Coroutine {
 #else
     void *sp;
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     void *fake_stack;
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
     void *fiber;
 #endif
 #ifdef CO_VALGRIND
@@ -160,14 +161,14 @@ static void raw_prepare(Coroutine *co)
 /* Tells the tools and switches. Returns when `from` is switched to again, perhaps in another thread. */
 static void switch_to(Coroutine *from, Coroutine *to)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_size);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
     __tsan_switch_to_fiber(to->fiber, 0);
 #endif
     raw_switch(from, to);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
 }
@@ -201,14 +202,14 @@ static void thread_state_init(ThreadState *t)
     t->current = &t->thread;
     pthread_once(&key_once, make_key);
     pthread_setspecific(key, t);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     pthread_attr_t attr;
 
     pthread_getattr_np(pthread_self(), &attr);
     pthread_attr_getstack(&attr, &t->thread.stack, &t->thread.stack_size);
     pthread_attr_destroy(&attr);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
     t->thread.fiber = __tsan_get_current_fiber();
 #endif
 }
@@ -230,7 +231,7 @@ static void co_main(void)
 {
     Coroutine *co = state()->current;
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
 #endif
     for (;;) {
@@ -249,7 +250,7 @@ static Coroutine *co_create(void)
     }
     co->stack_size = CO_STACK_SIZE;
     raw_prepare(co);
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
     co->fiber = __tsan_create_fiber(0);
 #endif
 #ifdef CO_VALGRIND
@@ -263,10 +264,10 @@ static void co_destroy(Coroutine *co)
 #ifdef CO_VALGRIND
     VALGRIND_STACK_DEREGISTER(co->valgrind_id);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef BUILT_WITH_TSAN
     __tsan_destroy_fiber(co->fiber);
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BUILT_WITH_ASAN
     __asan_unpoison_memory_region(co->stack, co->stack_size);
 #endif
     guarded_free(co->stack, co->stack_size);

@@ -120,7 +120,7 @@ static bool map_pages(HostRam *ram, const HostRamSpec *spec, Error **errp)
     int fd = spec->has_fd ? spec->fd : ram->fd;
     int flags = MAP_FIXED | (spec->shared || spec->memfd || spec->hugetlb ? MAP_SHARED : MAP_PRIVATE);
 
-    if (fd < 0) {
+    if (!spec->has_fd && fd < 0) {
         flags |= MAP_ANONYMOUS;
     }
     if (spec->noreserve) {

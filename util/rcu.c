@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#ifdef RCU_TSAN
+#ifdef BUILT_WITH_TSAN
 char rcu_tsan_grace_period;
 #endif
 
@@ -17,7 +17,7 @@ void rcu_thread_unregister(void)
     urcu_memb_unregister_thread();
 }
 
-#ifdef RCU_TSAN
+#ifdef BUILT_WITH_TSAN
 /* A callback's function is wrapped to tell TSan of the grace period, so it needs a place: the heap. */
 typedef struct {
     RcuHead own;
@@ -32,6 +32,7 @@ static void deferred_run(RcuHead *own)
     __tsan_acquire(d);
     RCU_TSAN_GRACE();
     d->fn(d->head);
+    RCU_TSAN_LEAVE(); /* rcu_flush comes after */
     free(d);
 }
 

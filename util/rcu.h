@@ -15,26 +15,24 @@
  * Threads of thread_start() are registered; the main thread and foreign ones call rcu_thread_register themselves.
  * memb was chosen over qsbr: entering costs a few plain instructions (the writer does the barrier by
  * membarrier(2)), and a vCPU needs no quiescent points in generated code. rcu-test prints the cost.
- * TSan does not see inside liburcu; the happens-before edges are told to it here.
+ * TSan does not see inside liburcu: the happens-before edges are told to it here, and what liburcu does for itself is left
+ * out by TSAN_OPTIONS=suppressions=util/tsan.supp.
  */
 #ifndef UTIL_RCU_H
 #define UTIL_RCU_H
 
+#include "util/sanitize.h"
+
+/* Enter and leave inline: 1 ns instead of 7. */
+#if !defined(BUILT_WITH_TSAN) && !defined(_LGPL_SOURCE)
+#define _LGPL_SOURCE
+#endif
 #define URCU_NO_COMPAT_IDENTIFIERS
-#define URCU_INLINE_SMALL_FUNCTIONS
 #include <urcu/urcu-memb.h>
 
 typedef struct rcu_head RcuHead;
 
-#if defined(__SANITIZE_THREAD__)
-#define RCU_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RCU_TSAN 1
-#endif
-#endif
-
-#ifdef RCU_TSAN
+#ifdef BUILT_WITH_TSAN
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 extern char rcu_tsan_grace_period;

@@ -125,66 +125,6 @@ void mutex_unlock(Mutex *m)
     must(pthread_mutex_unlock(&m->m), "mutex_unlock");
 }
 
-/* ---- FairMutex ---- */
-
-void fair_mutex_init(FairMutex *m, LockLevel level)
-{
-    mutex_init(&m->lock, LOCK_UNORDERED);
-    must(pthread_cond_init(&m->turn, NULL), "fair_mutex_init");
-    m->next_ticket = m->serving = 0;
-    m->owner = 0;
-    m->level = level;
-}
-
-void fair_mutex_finish(FairMutex *m)
-{
-    must(pthread_cond_destroy(&m->turn), "fair_mutex_finish");
-    mutex_finish(&m->lock);
-}
-
-bool fair_mutex_is_held(const FairMutex *m)
-{
-    return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == thread_id();
-}
-
-void fair_mutex_lock(FairMutex *m)
-{
-    uint64_t ticket;
-
-    if (fair_mutex_is_held(m)) {
-        must(EDEADLK, "fair_mutex_lock");
-    }
-    order_check(m->level);
-    mutex_lock(&m->lock);
-    ticket = m->next_ticket++;
-    while (m->serving != ticket) {
-        owner_set(&m->lock.owner, 0); /* the wait releases it */
-        must(pthread_cond_wait(&m->turn, &m->lock.m), "fair_mutex_lock");
-        owner_set(&m->lock.owner, thread_id());
-    }
-    owner_set(&m->owner, thread_id());
-    mutex_unlock(&m->lock);
-    order_push(m->level);
-}
-
-void fair_mutex_unlock(FairMutex *m)
-{
-    bool waiters;
-
-    if (!fair_mutex_is_held(m)) {
-        must(EPERM, "fair_mutex_unlock");
-    }
-    order_pop(m->level);
-    mutex_lock(&m->lock);
-    owner_set(&m->owner, 0);
-    m->serving++;
-    waiters = m->serving != m->next_ticket;
-    mutex_unlock(&m->lock);
-    if (waiters) {
-        must(pthread_cond_broadcast(&m->turn), "fair_mutex_unlock");
-    }
-}
-
 /* ---- Cond ---- */
 
 void cond_init(Cond *c)
@@ -316,6 +256,112 @@ bool event_wait_timeout(Event *e, int64_t timeout_ns)
         now = monotonic_ns();
     }
     return true;
+}
+
+/* ---- FairMutex ---- */
+
+/* On the waiter's stack; guarded by the mutex's inner lock. */
+typedef struct FairWaiter {
+    struct FairWaiter *next;
+    uint32_t tid;
+    int64_t since;
+    Event woken;
+} FairWaiter;
+
+void fair_mutex_init(FairMutex *m, LockLevel level)
+{
+    *m = (FairMutex){ .level = level };
+    mutex_init(&m->lock, LOCK_UNORDERED);
+}
+
+void fair_mutex_finish(FairMutex *m)
+{
+    if (m->owner || m->first) {
+        must(EBUSY, "fair_mutex_finish");
+    }
+    mutex_finish(&m->lock);
+}
+
+bool fair_mutex_is_held(const FairMutex *m)
+{
+    return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == thread_id();
+}
+
+static void fair_append(FairMutex *m, FairWaiter *w)
+{
+    if (m->last) {
+        m->last->next = w;
+    } else {
+        m->first = w;
+    }
+    m->last = w;
+}
+
+static void fair_remove_first(FairMutex *m)
+{
+    m->first = m->first->next;
+    if (!m->first) {
+        m->last = NULL;
+    }
+}
+
+/* Queues up until the mutex is handed over, or is free when it is our turn. Under m->lock. */
+static void fair_wait(FairMutex *m)
+{
+    FairWaiter w = { .tid = thread_id(), .since = monotonic_ns() };
+
+    fair_append(m, &w);
+    for (;;) {
+        mutex_unlock(&m->lock);
+        event_wait(&w.woken);
+        mutex_lock(&m->lock);
+        if (m->owner == w.tid) {
+            return; /* handed over, and off the queue */
+        }
+        if (!m->owner && m->first == &w) {
+            fair_remove_first(m);
+            owner_set(&m->owner, w.tid);
+            return;
+        }
+        event_reset(&w.woken);
+    }
+}
+
+void fair_mutex_lock(FairMutex *m)
+{
+    if (fair_mutex_is_held(m)) {
+        must(EDEADLK, "fair_mutex_lock");
+    }
+    order_check(m->level);
+    mutex_lock(&m->lock);
+    if (m->owner) {
+        fair_wait(m);
+    } else {
+        owner_set(&m->owner, thread_id());
+    }
+    mutex_unlock(&m->lock);
+    order_push(m->level);
+}
+
+void fair_mutex_unlock(FairMutex *m)
+{
+    FairWaiter *w;
+
+    if (!fair_mutex_is_held(m)) {
+        must(EPERM, "fair_mutex_unlock");
+    }
+    order_pop(m->level);
+    mutex_lock(&m->lock);
+    owner_set(&m->owner, 0);
+    w = m->first;
+    if (w) {
+        if (monotonic_ns() - w->since >= FAIR_MUTEX_PATIENCE_NS) {
+            fair_remove_first(m);
+            owner_set(&m->owner, w->tid);
+        }
+        event_set(&w->woken); /* under the lock: it cannot go before */
+    }
+    mutex_unlock(&m->lock);
 }
 
 /* ---- Thread ---- */

@@ -62,14 +62,16 @@ bool mutex_is_held(const Mutex *m);
          mutex_unlock(with_mutex_), with_mutex_ = NULL)
 
 /*
- * FIFO mutex: waiters get it in the order they came, so that a thread that releases and takes it in a loop
- * cannot keep others out. For the machine lock, which vCPUs and the main loop share; about the cost of two mutexes.
+ * Mutex that nobody is kept out of: one who has waited for FAIR_MUTEX_PATIENCE_NS gets it next. So a thread that releases
+ * and takes it in a loop cannot starve others, and yet short waits do not make every unlock a change of
+ * thread. For the machine lock, which vCPUs and the main loop share.
  */
+enum { FAIR_MUTEX_PATIENCE_NS = 200000 };
+
 typedef struct {
     Mutex lock;
-    pthread_cond_t turn;
-    uint64_t next_ticket, serving; /* GUARDED_BY(lock) */
-    uint32_t owner;
+    struct FairWaiter *first, *last; /* longest waiting first; GUARDED_BY(lock) */
+    uint32_t owner;   /* thread_id() or 0; written under lock */
     uint8_t level;
 } FairMutex;
 

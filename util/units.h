@@ -20,8 +20,7 @@
 #define GIB ((uint64_t)1 << 30)
 #define TIB ((uint64_t)1 << 40)
 
-/*
- * Decimal, or hexadecimal after 0x; no sign, blanks or leading-zero octal ("010" is ten). 0..max. */
+/* Decimal, or hexadecimal after 0x; no sign, blanks or leading-zero octal ("010" is ten). 0..max. */
 bool parse_uint(const char *what, const char *text, uint64_t max, uint64_t *out, Error **errp);
 /* As parse_uint, after an optional '-'. min..max. */
 bool parse_int(const char *what, const char *text, int64_t min, int64_t max, int64_t *out, Error **errp);

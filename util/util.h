@@ -11,6 +11,7 @@
  *     clock.h     clocks of a machine, timers    ram.h       host memory for guests
  *     log.h       -d, -D, -dfilter               trace.h     trace points
  *     units.h     strict numbers and sizes       version.h   what clients and guests are told
+ *     sanitize.h  which sanitizer this is built for
  *   util_main
  *     loop.h      event loop, posted work, fds   coroutine.h stackful coroutines, CoMutex, CoQueue
  *

@@ -3,7 +3,7 @@
 import entities
 import members as mem
 import model
-from cnames import camel
+from cnames import camel, tail, upper
 from errors import SchemaError, suggest
 from members import check_keys, stability, want
 
@@ -47,7 +47,7 @@ def make(loader, e):
     if c.alias:
         loader.claim("class", c.alias, e.node.key_loc["alias"])
     c.interfaces = want(e.node, "interfaces", list, e.name, [])
-    whose_ops(e, c)
+    whose_ops(loader, e, c)
     config(loader, e, c)
     for section in ("control", "info", "state"):
         part(loader, e, c, section)
@@ -73,7 +73,7 @@ def parent(loader, e):
     return p
 
 
-def whose_ops(e, c):
+def whose_ops(loader, e, c):
     """Whose ObjectOps the class has: its own, its nearest ancestor's, or none."""
     say = want(e.node, "ops", str, e.name, "none" if c.abstract else "own")
     if say not in ("own", "inherit", "none") or (say == "none" and not c.abstract):
@@ -82,6 +82,10 @@ def whose_ops(e, c):
                           + f", not '{say}'" * (say != "none"))
     if say == "own":
         c.ops = c
+        c.ops_name = upper(c.c_name).lower() if "c-name" in e.node else tail(c.name)
+        if c.ops_name[0].isdigit():
+            raise SchemaError(e.loc, f"{e.name}: {c.ops_name}_ops is no C name; say one with 'c-name': 'CamelCase'")
+        loader.claim_c(f"{c.ops_name}_ops", f"ops of class '{c.name}'", e.loc)
     elif say == "inherit":
         c.ops = next((p.ops for p in c.chain() if p is not c and p.ops), None)
         if c.ops is None:
@@ -116,6 +120,7 @@ def config(loader, e, c):
 def new_struct(loader, e, c, suffix, doc, kind=model.Struct):
     name = loader.struct_name(c.c_name, suffix, f"class '{e.name}'", e.loc)
     struct = kind(model.Item(name, e.loc, doc, c.since, c.stability, c.instead), e.module)
+    struct.made_for = f"class '{e.name}'"
     loader.schema.types[name] = struct
     return struct
 
@@ -224,8 +229,7 @@ def rows(e, key, sets, stack):
 
 def check_program(schema):
     """What only a whole program can tell: that classes named elsewhere exist and have those properties."""
-    classes = dict(schema.classes)
-    classes.update({c.alias: c for c in schema.classes.values() if c.alias})
+    classes = schema.classes
     for c in schema.classes.values():
         named = [("bus", c.bus)] + [("interface", i) for i in c.interfaces]
         for what, name in named:

@@ -151,6 +151,8 @@ def struct_table(t, conf, anonymous, out):
     if t.tag:
         f.append(f".branches = branches_{t.name}, .num_branches = {len(t.branches)}")
         f.append(f".tag_member = {t.members.index(t.member(t.tag))}, .union_offset = offsetof({t.name}, u)")
+    if t.rest:
+        f.append(f".rest = &(const QRest){{ offsetof({t.name}, rest), {t.members.index(t.rest[0])}, QCLASS_{t.rest[1].upper()} }}")
     out += [f"const QType qtype_{t.name} = {{", "    " + ",\n    ".join(f), "};", ""]
 
 

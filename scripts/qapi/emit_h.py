@@ -50,6 +50,10 @@ def struct(t):
         out.append(f"    union {{ /* by {ident(t.tag)} */")
         out += [f"        {b.name} {ident(value)};" for value, b in t.branches]
         out.append("    } u;")
+    if t.rest:
+        out.append(f"    struct json_object *rest; /* config of the class that {ident(t.rest[0].name)} names; NULL: none given */")
+    if not t.members and not t.tag:
+        out.append("    char unused;")
     out += ["};", ""]
     if t.parent_conf:
         out += [f'_Static_assert(offsetof({t.name}, {ident(m.name)}) == offsetof({t.parent_conf.name}, {ident(m.name)}), '
@@ -100,7 +104,7 @@ def types_part(schema, module):
             out.append(f"typedef struct {t.name} {t.name};")
     out.append("")
     for t in types:
-        if not t.embedded:
+        if not t.embedded and not t.made_for:
             star = " *" if t.is_pointer() else " "
             out.append(f"typedef struct {{ size_t len; {t.name}{star}*items; }} {list_name(t)};")
     out.append("")
@@ -118,7 +122,7 @@ def class_part(c):
     if c.ops is c:
         if c.conf is None or not c.conf.name == c.c_name + "Conf":
             out.append(f"typedef {c.conf.name if c.conf else 'EmptyConf'} {c.c_name}Conf;")
-        out.append(f"extern const ObjectOps {tail(c.name)}_ops;")
+        out.append(f"extern const ObjectOps {c.ops_name}_ops;")
     out.append(f"extern const QClass qclass_{tail(c.name)};")
     return out
 

@@ -81,10 +81,8 @@ def klass(c):
         out += [f"static const QCompat compat_{fn}[] = {{"]
         out += [f"    {{ {string(k)}, {string(p)}, {string(json.dumps(v, ensure_ascii=False))} }}," for k, p, v, _ in c.compat] + ["};"]
         f.append(f".compat = compat_{fn}, .num_compat = {len(c.compat)}")
-    if c.ops:
-        if c.ops is not c:
-            out.append(f"extern const ObjectOps {tail(c.ops.name)}_ops;")
-        f.append(f".impl = &{tail(c.ops.name)}_ops")
+    if c.ops is c:
+        f.append(f".impl = &{c.ops_name}_ops")
     return out + table("QClass", f"qclass_{fn}", f)
 
 

@@ -1,4 +1,5 @@
 """Types, commands, events, options and HMP commands: from their expressions to the model."""
+import copy
 import json
 import re
 
@@ -80,7 +81,6 @@ def check_c_names(struct, item):
 
 
 def inherit(struct, base_members, origin):
-    import copy
     for m in base_members:
         m = copy.copy(m)
         m.inherited, m.origin = True, getattr(m, "origin", origin)
@@ -99,23 +99,48 @@ def base_struct(loader, e, struct):
     if t.kind != "STRUCT" or t.embedded != struct.embedded:
         raise SchemaError(e.node.key_loc["base"], f"{e.name}: base '{t.name}' is no {'state-struct' if struct.embedded else 'struct'}")
     loader.fill(loader.entry(t.name))
+    if t.rest:
+        raise SchemaError(e.node.key_loc["base"], f"{e.name}: base '{t.name}' has a 'rest'; only a last struct can")
     inherit(struct, t.members, t.name)
 
 
 def fill_struct(loader, e):
-    check_keys(e.node, ITEM_KEYS | {e.kind, "data", "base"}, e.name)
+    check_keys(e.node, ITEM_KEYS | {e.kind, "data", "base"} | ({"rest"} if e.kind == "struct" else set()), e.name)
     struct = loader.schema.types[e.name]
     base_struct(loader, e, struct)
     data = want(e.node, "data", dict, e.name)
     if data is None:
         raise SchemaError(e.loc, f"{e.name}: no 'data'; its members are listed there")
     add_members(loader, e, struct, "state" if struct.embedded else "data", data)
+    fill_rest(e, struct)
     for m in struct.members:
         if m.reset == "FROM_CONF":
             raise SchemaError(m.loc, f"{e.name}.state.{m.name}: a state-struct belongs to no class; it cannot reset from conf")
     if struct.embedded and not struct.members:
         raise SchemaError(e.loc, f"{e.name}: a state-struct has at least one member")
     e.check_docs_used(struct.item.features)
+
+
+REST_KINDS = ("object", "device", "machine", "accel", "cpu", "chardev")
+
+
+def fill_rest(e, struct):
+    """'rest': { 'class-named-by': MEMBER, 'kind': KIND }: keys not in 'data' are config of that class."""
+    rest = want(e.node, "rest", dict, e.name)
+    if rest is None:
+        return
+    what = f"{e.name}: rest"
+    check_keys(rest, {"class-named-by", "kind"}, what)
+    name, kind = want(rest, "class-named-by", str, what), want(rest, "kind", str, what)
+    tag = struct.member(name)
+    if tag is None or tag.type.kind != "STR":
+        raise SchemaError(rest.loc, f"{what}: 'class-named-by' must be a str member" +
+                          suggest(str(name), [m.name for m in struct.members]))
+    if kind not in REST_KINDS:
+        raise SchemaError(rest.loc, f"{what}: 'kind' is one of " + ", ".join(REST_KINDS) + suggest(str(kind), REST_KINDS))
+    if struct.member("rest"):
+        raise SchemaError(rest.loc, f"{what}: a member is called 'rest' already")
+    struct.rest = (tag, kind)
 
 
 def discriminate(loader, e, struct, tag, branches, tag_loc):
@@ -136,6 +161,8 @@ def discriminate(loader, e, struct, tag, branches, tag_loc):
         if t.kind not in ("STRUCT", "UNION") or t.embedded or t is struct:
             raise SchemaError(loc, f"{e.name}: branch '{value}': '{t.name}' is no struct")
         loader.fill(loader.entry(t.name))
+        if t.rest:
+            raise SchemaError(loc, f"{e.name}: branch '{value}': '{t.name}' has a 'rest', which a branch cannot")
         for x in t.members:
             if struct.member(x.name):
                 raise SchemaError(loc, f"{e.name}: branch '{value}': member '{x.name}' of {t.name} is also in the base")
@@ -225,6 +252,7 @@ def arguments(loader, e, item, suffix):
     stem = e.name.lower() if e.kind == "event" else e.name
     name = loader.struct_name(stem, suffix, f"{e.kind} '{e.name}'", e.loc)
     struct = model.Struct(model.Item(name, e.loc, f"Arguments of {e.name}.", item.since, item.stability, item.instead), e.module)
+    struct.made_for = f"{e.kind} '{e.name}'"
     add_members(loader, e, struct, "data", data, item)
     loader.schema.types[name] = struct
     return struct
@@ -298,8 +326,10 @@ def example(e, c):
             if m.required and m.name not in given:
                 raise SchemaError(loc, f"{e.name}: example: argument '{m.name}' is missing")
     if not c.args or c.args.kind == "STRUCT":
-        check_keys(given, known, f"{e.name}: example") if given else None
+        check_keys(given, known, f"{e.name}: example") if given and not (c.args and c.args.rest) else None
         for k, v in given.items():
+            if k not in known:
+                continue
             mem.check_value(c.args.member(k).type, v, given.key_loc[k], f"{e.name}: example: {k}")
     c.example = json.dumps(c.example, ensure_ascii=False)
 

@@ -30,6 +30,8 @@ class Parser:
                 self.error(f"stray {text[at:].strip()[0]!r}")
             self.tokens.append(m.group().strip())
             at = m.end()
+        if len(self.tokens) > 400:
+            self.error("longer than 400 tokens")
         self.tokens.append("")
 
     def error(self, text):
@@ -51,7 +53,7 @@ class Parser:
 
     def ternary(self):
         self.depth += 1
-        if self.depth > 64:
+        if self.depth > 24:
             self.error("nested too deep")
         node = self.binary(0)
         if self.peek() == "?":

@@ -25,6 +25,11 @@ NAMES = {
 }
 
 
+RESERVED = {"Error", "ErrorClass", "ObjectOps", "EmptyConf", "RefList", "QKind", "QStability", "QItem", "QEnumValue", "QReset", "QScalar",
+            "QMember", "QBranch", "QType", "QCallContext", "QCommand", "QEvent", "QClassKind", "QCompat", "QClass", "QOption", "QHmp",
+            "QSchema"} | {t.capitalize() + "List" for t in model.BUILTINS}
+
+
 class Entry:
     """An expression found, before it is made into an item."""
 
@@ -68,7 +73,8 @@ class Loader:
         self.schema = model.Schema()
         self.entries = []
         self.names = {}        # (namespace, name) -> Loc
-        self.c_names = {}      # C identifier -> (what, Loc)
+        # C identifier -> (what, Loc)
+        self.c_names = {n: ("a type of qapi/", Loc("qapi/tables.h", 1)) for n in RESERVED}
         self.pending = {}      # class name -> Entry
 
     def claim(self, space, name, loc):
@@ -130,6 +136,8 @@ class Loader:
             raise SchemaError(e.loc, f"'{e.name}' is no name for {'an' if e.kind[0] in 'aeiou' else 'a'} {e.kind}; it is written in {want}")
         self.claim(space, e.name, e.loc)
         self.claim_c({"type": e.name}.get(space, f"q{space}_{tail(e.name)}"), f"{e.kind} '{e.name}'", e.loc)
+        if space == "type":
+            self.claim_c(e.name + "List", f"list of {e.kind} '{e.name}'", e.loc)
         self.entries.append(e)
         if space == "class":
             self.pending[e.name] = e

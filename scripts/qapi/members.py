@@ -4,6 +4,7 @@ import re
 import expr
 import model
 from errors import SchemaError, suggest
+from parse import Node
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 COMMON_KEYS = {"type", "stability", "instead", "since", "features", "doc"}
@@ -71,6 +72,8 @@ class Types:
         if t is None:
             known = [n for n, x in self.schema.types.items() if x.module in self.schema.sees[self.module]]
             raise SchemaError(loc, f"{what}: unknown type '{name}'" + suggest(name, known + list(model.BUILTINS)))
+        if t.made_for:
+            raise SchemaError(loc, f"{what}: '{name}' is made for {t.made_for}; declare a struct to use it elsewhere")
         self.seen(t, loc, what)
         return t
 
@@ -158,7 +161,6 @@ def member(types, item, section, key, spec, key_loc, doc):
         raise SchemaError(key_loc, f"{what}: a name is made of letters, digits, '_', '-' and '.'")
     node = spec
     if not isinstance(spec, dict):
-        from parse import Node
         node = Node(key_loc)
         node["type"], node.key_loc["type"] = spec, key_loc
     check_keys(node, COMMON_KEYS | SECTION_KEYS[section], what)

@@ -81,6 +81,7 @@ class Named(Type):
 
     def __init__(self, item, module):
         self.item, self.module, self.name = item, module, item.name
+        self.made_for = None         # the item whose 'data' or section it is; others cannot name it
 
 
 class Enum(Named):
@@ -100,6 +101,7 @@ class Struct(Named):
         self.embedded = state        # a state-struct lies by value where it is used
         self.tag = None              # union: name of the discriminator
         self.branches = []           # union: [(enum value, Struct or None)]
+        self.rest = None             # (Member that names a class, kind of class): other keys are its config
         self.same_as = None          # name of an equal C struct: only a typedef is made
         self.parent_conf = None      # conf: Struct of the parent class, a prefix of this
 
@@ -235,6 +237,7 @@ class Class(Item):
     state_min_version: int = 0
     compat: list = field(default_factory=list)    # [(class, property, value, Loc)]
     ops: "Class" = None                           # whose ObjectOps; None: no behaviour
+    ops_name: str = None                          # when ops is this class: its symbol without _ops
 
     def chain(self):
         c = self

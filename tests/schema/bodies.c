@@ -1,4 +1,5 @@
-/* What the example schema's commands and classes need to link: functions that record how they were called. */
+/* What the example schema's commands and classes need to link: functions that record how they were
+ * called. */
 #include "tests/schema/bodies.h"
 
 #include <stdio.h>
@@ -7,8 +8,8 @@
 struct ObjectOps {
     int unused;
 };
-const ObjectOps isa_serial_ops, ide_channel_ops, x86_cpu_ops, virtio_device_ops, virtio_rng_device_ops,
-    mc146818rtc_ops, pc_machine_ops, sink_ops;
+const ObjectOps isa_serial_ops, flash_ops, ide_channel_ops, x86_cpu_ops, virtio_device_ops,
+    virtio_rng_device_ops, mc146818rtc_ops, pc_machine_ops, sink_ops;
 
 bool qmp_query_status(QCallContext *cc, StatusInfo **ret, Error **errp)
 {

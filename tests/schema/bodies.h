@@ -2,6 +2,7 @@
 #ifndef TESTS_SCHEMA_BODIES_H
 #define TESTS_SCHEMA_BODIES_H
 
+#include "tests/schema/flash.gen.h"
 #include "tests/schema/items.gen.h"
 #include "tests/schema/machine.gen.h"
 #include "tests/schema/ide.gen.h"

@@ -1,9 +1,10 @@
 /*
- * The generated types alone: C structs, offsets, defaults, ranges, reset rules and conditions of the hard examples. Links no
- * body of any command and no class.
+ * The generated types alone: C structs, offsets, defaults, ranges, reset rules and conditions of
+ * the hard examples. Links no body of any command and no class.
  */
 #include <glib.h>
 
+#include "tests/schema/flash.gen.h"
 #include "tests/schema/ide.gen.h"
 #include "tests/schema/items.gen.h"
 #include "tests/schema/machine.gen.h"
@@ -31,10 +32,10 @@ static void fill_defaults(const QType *t, void *base)
 /* Every default of isa-serial depends on index as a board's four ports want. */
 static void test_serial_defaults(void)
 {
-    static const uint32_t iobase[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8}, irq[] = {4, 3, 4, 3};
+    static const uint32_t iobase[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 }, irq[] = { 4, 3, 4, 3 };
 
     for (uint32_t i = 0; i < 4; i++) {
-        IsaSerialConf c = {.index = i};
+        IsaSerialConf c = { .index = i };
 
         find(&qtype_IsaSerialConf, "iobase")->set_default(&c);
         find(&qtype_IsaSerialConf, "irq")->set_default(&c);
@@ -42,7 +43,7 @@ static void test_serial_defaults(void)
         g_assert_cmpuint(c.irq, ==, irq[i]);
     }
     /* A value out of the range, which no walker lets through, stays in memory that is ours. */
-    IsaSerialConf bad = {.index = 77};
+    IsaSerialConf bad = { .index = 77 };
     find(&qtype_IsaSerialConf, "iobase")->set_default(&bad);
     g_assert_cmpuint(bad.iobase, ==, 0);
     g_assert_true(find(&qtype_IsaSerialConf, "iobase")->default_is_expr);
@@ -57,8 +58,8 @@ static void test_serial_defaults(void)
 /* A subclass's Conf begins with its parent's, and 'defaults' changes what the parent says. */
 static void test_inherited(void)
 {
-    VirtioDeviceConf parent = {0};
-    VirtioRngDeviceConf rng = {0};
+    VirtioDeviceConf parent = { 0 };
+    VirtioRngDeviceConf rng = { 0 };
 
     fill_defaults(&qtype_VirtioDeviceConf, &parent);
     fill_defaults(&qtype_VirtioRngDeviceConf, &rng);
@@ -78,9 +79,9 @@ static void test_ide_state(void)
     const QType *drive = &qtype_IdeDriveState;
     const QMember *drives = find(&qtype_IdeChannelState, "drives"), *data = find(drive, "data");
     const QMember *dma = find(&qtype_IdeChannelState, "bmdma");
-    IdeDriveState d = {.phase = IDE_PHASE_IDLE};
-    IdeChannelConf conf = {.dma = true};
-    BmDmaState bm = {.command = 8};
+    IdeDriveState d = { .phase = IDE_PHASE_IDLE };
+    IdeChannelConf conf = { .dma = true };
+    BmDmaState bm = { .command = 8 };
 
     g_assert_cmpint(drives->type->kind, ==, QK_ARRAY);
     g_assert_cmpuint(drives->type->len, ==, 2);
@@ -107,8 +108,8 @@ static void test_ide_state(void)
 static void test_cpu_state(void)
 {
     const QType *t = &qtype_X86CpuState, *xmm = find(t, "xmm")->type;
-    X86CpuConf conf = {0};
-    X86CpuState st = {.efer = 0x500};
+    X86CpuConf conf = { 0 };
+    X86CpuState st = { .efer = 0x500 };
     const QMember *perf = find(t, "msr-perf-global");
 
     g_assert_cmpuint(sizeof(st.xmm), ==, 32 * 16);
@@ -134,9 +135,9 @@ static void test_cpu_state(void)
 
 static void test_virtq_and_rtc(void)
 {
-    VirtqState q = {.num = 0};
-    Mc146818rtcState rtc = {.policy = LOST_TICK_POLICY_DISCARD};
-    Mc146818rtcConf conf = {0};
+    VirtqState q = { .num = 0 };
+    Mc146818rtcState rtc = { .policy = LOST_TICK_POLICY_DISCARD };
+    Mc146818rtcConf conf = { 0 };
 
     g_assert_true(find(&qtype_VirtioDeviceState, "vq")->type->element == &qtype_VirtqState);
     g_assert_cmpuint(find(&qtype_VirtqState, "num")->max.u, ==, 1024);
@@ -154,9 +155,32 @@ static void test_virtq_and_rtc(void)
     g_assert_cmpint(conf.base_year, ==, 1980);
 }
 
+/* Numbers, lists, RAM blocks, C names of its own. */
+static void test_flash(void)
+{
+    FlashConf c = { .sectors = 16 };
+    const QMember *speed = find(&qtype_FlashConf, "speed"),
+                  *locked = find(&qtype_FlashState, "locked");
+
+    c.ids.len = 3;
+    fill_defaults(&qtype_FlashConf, &c);
+    g_assert_cmpuint(c.sector_size, ==, 65536);
+    g_assert_cmpuint(c.ids.len, ==, 0);
+    g_assert_null(c.ids.items);
+    g_assert_cmpfloat(c.speed, ==, 1.0);
+    g_assert_cmpfloat(speed->min.d, ==, 0.5);
+    g_assert_cmpfloat(speed->max.d, ==, 100.0);
+    g_assert_cmpstr(speed->default_text, ==, "1.0");
+    g_assert_cmpint(find(&qtype_FlashConf, "ids")->has_offset, ==, -1);
+    g_assert_true(find(&qtype_FlashConf, "ids")->type->element == &qtype_uint16);
+    g_assert_cmpint(find(&qtype_FlashState, "contents")->type->kind, ==, QK_RAMBLOCK);
+    g_assert_cmpint(find(&qtype_FlashState, "mode")->reset_value.i, ==, FLASH_MODE_STATUS);
+    g_assert_cmpuint(locked->reset_value.u, ==, 255);
+}
+
 static void test_unions(void)
 {
-    SinkConf sink = {.kind = BACKEND_KIND_FILE};
+    SinkConf sink = { .kind = BACKEND_KIND_FILE };
 
     g_assert_cmpint(qtype_Backend.kind, ==, QK_UNION);
     g_assert_cmpstr(qtype_Backend.members[qtype_Backend.tag_member].item.name, ==, "kind");
@@ -170,7 +194,8 @@ static void test_unions(void)
     sink.kind = BACKEND_KIND_NULL;
     find(&qtype_SinkConf, "limit")->set_default(&sink);
     g_assert_cmpuint(sink.limit, ==, 0);
-    g_assert_cmpint(find(&qtype_StatusInfo, "since-ns")->has_offset, ==, offsetof(StatusInfo, has_since_ns));
+    g_assert_cmpint(find(&qtype_StatusInfo, "since-ns")->has_offset, ==,
+                    offsetof(StatusInfo, has_since_ns));
     g_assert_cmpint(find(&qtype_StopArgs, "after")->has_offset, ==, -1);
     g_assert_cmpint(qtype_RunState.values[2].item.stability, ==, STABILITY_UNSTABLE);
 }
@@ -183,6 +208,7 @@ int main(int argc, char **argv)
     g_test_add_func("/schema/ide-state", test_ide_state);
     g_test_add_func("/schema/cpu-state", test_cpu_state);
     g_test_add_func("/schema/virtq-and-rtc", test_virtq_and_rtc);
+    g_test_add_func("/schema/flash", test_flash);
     g_test_add_func("/schema/unions", test_unions);
     return g_test_run();
 }

@@ -70,6 +70,11 @@ BAD = {line[0]: line[1:] for line in [
      "x.json:5: doc comment of 'U' follows another one; each belongs to the item after it"),
     ("doc-begin", "##\n# A thing\n##\n{}", "x.json:2: doc comment begins with '# @NAME: what it is'"),
     ("since", "##\n# @T: x\n# Since: new\n##\n{}", "x.json:3: 'Since:' wants a version such as 10.0"),
+    ("rest-tag", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
+     " 'rest': { 'class-named-by': 'b', 'kind': 'device' } }", "x.json:6: T: rest: 'class-named-by' must be a str member; known: 'a'"),
+    ("rest-kind", "##\n# @T: x\n# @a: y\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': { 'a': 'str' },\n"
+     " 'rest': { 'class-named-by': 'a', 'kind': 'devise' } }",
+     "x.json:6: T: rest: 'kind' is one of object, device, machine, accel, cpu, chardev; did you mean 'device'?"),
     # names, docs, stability
     ("no-doc", "{ 'struct': 'T', 'stability': 'stable', 'data': {} }", "x.json:1: T: no doc; put a comment '## # @T: what it is ##' above it"),
     ("wrong-doc", "##\n# @U: x\n##\n{ 'struct': 'T', 'stability': 'stable', 'data': {} }", "x.json:1: doc comment of 'U' stands above 'T'"),
@@ -102,6 +107,13 @@ BAD = {line[0]: line[1:] for line in [
     ("c-name", struct("'a-b': 'str', 'a_b': 'str'", "# @a-b: x\n# @a_b: x"), "x.json:6: T.a_b: and member 'a-b' are both a_b in C"),
     ("own-base", item("'struct': 'T', 'base': 'T', 'stability': 'stable', 'data': {}", ""), "x.json:5: T: is its own base"),
     ("endless-state", item("'state-struct': 'T', 'stability': 'stable', 'data': { 'a': 'T[2]' }"), "x.json:5: T: contains itself"),
+    ("reserved", "##\n# @QType: x\n##\n{ 'struct': 'QType', 'stability': 'stable', 'data': {} }",
+     "x.json:4: struct 'QType' and a type of qapi/ (qapi/tables.h:1) are both QType in C"),
+    ("list-name", struct("'a': 'str'") + "##\n# @TList: x\n##\n{ 'struct': 'TList', 'stability': 'stable', 'data': {} }",
+     "x.json:9: struct 'TList' and list of struct 'T' (x.json:5) are both TList in C"),
+    ("made", command("'data': { 'a': 'int' }, 'no-example': 'x'") +
+     "##\n# @d: x\n##\n{ 'command': 'd', 'stability': 'stable', 'data': 'CArgs', 'no-example': 'x' }",
+     "x.json:9: d: data: 'CArgs' is made for command 'c'; declare a struct to use it elsewhere"),
     ("enum-twice", item("'enum': 'T', 'stability': 'stable', 'data': [ 'a', 'a' ]"), "x.json:5: T: value 'a' is given twice"),
     ("tag", item("'union': 'T', 'stability': 'stable', 'base': { 'a': 'str' }, 'discriminator': 'b', 'data': {}"),
      "x.json:5: T: discriminator 'b' is no member; known: 'a'"),
@@ -112,6 +124,10 @@ BAD = {line[0]: line[1:] for line in [
     ("expr-self", struct("'*a': { 'type': 'int', 'default': { 'expr': 'a' } }"),
      "x.json:5: T.a: expression 'a': 'a' stands after it; a default may use members before its own only"),
     ("expr-syntax", struct("'*a': { 'type': 'int', 'default': { 'expr': '1 +' } }"), "x.json:5: T.a: expression '1 +': expected a value, not its end"),
+    ("expr-deep", struct("'*a': { 'type': 'int', 'default': { 'expr': '" + "(" * 26 + "1" + ")" * 26 + "' } }"),
+     "x.json:5: T.a: expression '" + "(" * 26 + "1" + ")" * 26 + "': nested too deep"),
+    ("expr-long", struct("'*a': { 'type': 'int', 'default': { 'expr': '" + "1+" * 200 + "1' } }"),
+     "x.json:5: T.a: expression '" + "1+" * 200 + "1': longer than 400 tokens"),
     ("expr-index", struct("'a': 'uint8', '*b': { 'type': 'int', 'default': { 'expr': '[1, 2][a]' } }", "# @a: x\n# @b: x"),
      "x.json:6: T.b: expression '[1, 2][a]': the list has 2 items but its index may be 0..255; give the member a 'max', or use '%'"),
     ("expr-str", struct("'a': 'str', '*b': { 'type': 'int', 'default': { 'expr': 'a' } }", "# @a: x\n# @b: x"),
@@ -143,6 +159,13 @@ BAD = {line[0]: line[1:] for line in [
     ("compat-value", klass("'kind': 'machine', 'config': { 'a': 'bool' }, 'compat': [ [ 't', 'a', 'on' ] ]"), "x.json:9: t: compat t.a: 'on' is not true or false"),
     ("compat-row", klass("'kind': 'machine', 'compat': [ [ 't' ] ]", "#"), "x.json:9: t: a compat value is ['CLASS', 'PROPERTY', VALUE] or the name of a set"),
     ("ops", klass("'ops': 'inherit'", "#"), "x.json:9: t: 'ops': 'inherit', but no ancestor has ops"),
+    ("ops-name", ROOT_CLASS + "##\n# @3c: x\n##\n{ 'class': '3c', 'parent': 'o', 'stability': 'stable' }",
+     "x.json:8: 3c: 3c_ops is no C name; say one with 'c-name': 'CamelCase'"),
+    ("interface", ROOT_CLASS + "##\n# @t: x\n##\n{ 'class': 't', 'parent': 'o', 'stability': 'stable', 'interfaces': [ 'o' ] }",
+     "x.json:8: t: 'o' is a class, not an interface"),
+    ("redeclared", klass("'config': { 'a': 'int' }") +
+     "##\n# @u: x\n# @a: x\n##\n{ 'class': 'u', 'parent': 't', 'stability': 'stable', 'config': { 'a': 'int' } }",
+     "x.json:14: u.a: is inherited from t"),
     # commands
     ("no-example", command("'data': { 'a': 'int' }"), "x.json:5: c: give 'example': { 'execute': 'c' } that the tests run, or 'no-example': 'REASON'"),
     ("example", command("'data': { 'a': 'int' }, 'example': { 'execute': 'c' }"), "x.json:5: c: example: argument 'a' is missing"),
@@ -193,14 +216,15 @@ def test_unchanged_is_not_written(tmp_path):
 def test_mutilated_schemas_never_crash(tmp_path):
     """Whatever is missing or doubled, the answer is one line of error or none, never a traceback."""
     rng = random.Random(1)
+    odd = ["'", '"', "{", "}", "[", "]", ":", ",", "#", "##", "\n", "@", "*", "<", ">", "?", "-1", "0x", "1e5", "null", "true", "\\"]
     texts = [(ROOT / f).read_text() for f in EXAMPLES if "machine" not in f]
     wrong = 0
-    for i in range(400):
-        words = rng.choice(texts).split(" ")
+    for i in range(600):
+        words = list(rng.choice(texts)) if i % 3 == 0 else rng.choice(texts).split(" ")
         for _ in range(rng.randint(1, 3)):
             at = rng.randrange(len(words))
-            words[at:at + rng.randint(0, 2)] = rng.choices(words, k=rng.randint(0, 2))
-        (tmp_path / "x.json").write_text(" ".join(words).replace("tests/schema/base.json", "base.json"))
+            words[at:at + rng.randint(0, 2)] = rng.choices(words if i % 2 else odd, k=rng.randint(0, 2))
+        (tmp_path / "x.json").write_text(("" if i % 3 == 0 else " ").join(words).replace("tests/schema/base.json", "base.json"))
         (tmp_path / "base.json").write_text((ROOT / "tests/schema/base.json").read_text())
         try:
             classes.check_program(Loader(tmp_path).load(["x.json"]))
