@@ -1,4 +1,4 @@
-/* x86 code to IR: one region. Called by the run loop (accel/tcg) with a builder that has begun a region. */
+/* x86 code to IR: one region. Called by the run loop (accel/tcg) with a region that was reset. */
 #ifndef TARGET_I386_TRANSLATE_H
 #define TARGET_I386_TRANSLATE_H
 
@@ -7,20 +7,21 @@
 #include "util/addr.h"
 
 typedef struct X86Translate {
-    IrBuilder *b;
+    IrRegion *r;
     X86Cpu *cpu;             /* for features of the model only: translation depends on bytes, key and model */
     vaddr pc;                /* linear address of the first instruction */
     uint64_t key;
     unsigned max_insns;
     /*
-     * Copies up to len (at most 15) bytes of code from linear address pc; returns how many there are before a fetch
-     * fault (0: the first byte faults). The run loop remembers which pages were touched.
+     * Copies up to len bytes of code from linear address pc, len of them inside one page; returns how many there are (0: the
+     * fetch faults). The run loop remembers which pages were touched: never one that the instructions do not need.
      */
     unsigned (*fetch)(void *opaque, vaddr pc, uint8_t *buf, unsigned len);
     void *opaque;
     /* Results */
     vaddr end;               /* after the last instruction translated */
     unsigned num_insns;      /* 0: the first instruction's fetch faults; the run loop raises that */
+    vaddr fault;             /* then: the address that faults */
 } X86Translate;
 
 /*
