@@ -12,13 +12,19 @@
  *     MemTxResult r = address_space_read(as, addr, MEMTXATTRS_NONE, buf, len);
  *
  * Changes of the tree are collected between memory_transaction_begin/commit (nesting) and seen at
- * once, as a new flat view, by readers that take no lock (util/rcu.h).
+ * once, as a new flat view, by readers that take no lock (util/rcu.h). Who changes a tree holds the map's lock. Who
+ * reads is a thread registered for RCU and is not inside a read section of its own, unless said.
  *
  * Devices: a callback gets an offset inside its region and a size of 1, 2, 4 or 8. Accesses of
  * other shapes are split or widened by the dispatcher as MemoryOps says. The dispatcher takes the region's lock
  * domain and refuses to re-enter an owner that is busy with MMIO or DMA of its own (the access reads all ones and is logged as a
- * guest error), so a device need not defend itself. Devices reach guest memory only by
+ * guest error), so a device need not defend itself. DMA counts when it goes through an address space that has the device for
+ * owner (address_space_set_owner; a PCI device's as_dma is one). Devices reach guest memory only by
  * address_space_read/write and friends, or by address_space_map, which is bounded and checked.
+ *
+ * A callback's value has the bytes of the access in the order of MemoryOps.endian. When the guest's access has a size
+ * or alignment that the callbacks do not take (impl_*), it is cut into pieces, lowest address first; a piece
+ * smaller than impl_min reads the aligned unit around it, and a write of one reads it first and writes it whole.
  *
  * Guest addresses: hwaddr is guest-physical (or a bus address), vaddr guest-virtual, ram_addr an index into
  * all RAM of a machine (MemoryMap): dirty bitmaps and translated code are kept by ram_addr.
@@ -32,6 +38,8 @@
 
 #include "qom/qom.h"
 #include "util/addr.h"
+#include "util/ram.h"
+#include "util/rcu.h"
 #include "util/thread.h"
 
 typedef struct MemoryMap MemoryMap;
@@ -63,7 +71,7 @@ typedef struct {
     void (*write)(void *dev, uint64_t offset, uint64_t value, unsigned size);
     MemTxResult (*read_attrs)(void *dev, uint64_t offset, uint64_t *value, unsigned size, MemTxAttrs);
     MemTxResult (*write_attrs)(void *dev, uint64_t offset, uint64_t value, unsigned size, MemTxAttrs);
-    uint8_t valid_min, valid_max; /* sizes the guest may use; 0: 1 and 8 (others fail: decode error) */
+    uint8_t valid_min, valid_max; /* sizes the guest may use; 0: 1 and 8. Others: reads all ones, MEMTX_ACCESS_ERROR */
     bool valid_unaligned;
     uint8_t impl_min, impl_max;   /* sizes the callbacks see; 0: as valid. The dispatcher splits or widens */
     bool impl_unaligned;
@@ -75,7 +83,8 @@ typedef enum { MR_CONTAINER, MR_IO, MR_RAM, MR_ROM, MR_ROMD, MR_ALIAS } MemoryRe
 /* Embedded in its owner; fields belong to memory/. All sizes in bytes; size 0 means 2^64. */
 struct MemoryRegion {
     MemoryRegionKind kind;
-    const char *name;      /* copied */
+    char *name;            /* copied */
+    MemoryMap *map;        /* NULL: not initialized */
     Object *owner;         /* not counted: the region dies with it; NULL for a board's own */
     const MemoryOps *ops;  /* IO, ROMD */
     void *dev;
@@ -84,25 +93,31 @@ struct MemoryRegion {
     MemoryRegion *target;  /* ALIAS */
     hwaddr target_offset;
     FairMutex *lock;       /* the lock domain taken around ops; NULL: the map's */
-    bool enabled, readonly, romd_mode, mapped, global_dirty;
+    bool enabled, readonly, romd_mode, owns_block;
+    unsigned num_aliases;  /* that have it for target */
     /* place in the container */
     MemoryRegion *container;
     hwaddr addr;
     int priority;
     struct MemoryRegion **children;
     unsigned num_children;
-    uint32_t dirty_clients;
+    uint32_t dirty_clients; /* bits of DirtyClient: memory_dirty_log */
 };
 
 /* Guest RAM of a MemoryMap: host memory with dirty bitmaps. */
 struct RamBlock {
     char *id;              /* "pc.ram": names it in saved state, unique in the map */
     uint8_t *host;
-    uint64_t size, max_size;
+    uint64_t size;
     ram_addr start;
-    int fd;                /* -1: anonymous */
+    int fd;                /* of a memfd or the file given; -1: anonymous */
     MemoryMap *map;
-    RamBlock *next;
+    /* below: memory/ only */
+    HostRam ram;
+    RamBlock *next;        /* in order of start; read under RCU */
+    uint32_t refs;         /* atomic: the owner's and one for each address_space_map */
+    bool gone;             /* freed by its owner, still mapped by somebody */
+    RcuHead rcu;
 };
 
 /* Who wants to know of writes to RAM; each has a bitmap by page of ram_addr. */
@@ -112,7 +127,9 @@ typedef enum { DIRTY_CODE, DIRTY_VGA, DIRTY_MIGRATION, DIRTY_NUM } DirtyClient;
 
 /* One per machine; rcu, flat views, ram blocks, dirty bitmaps hang off it. lock: the default lock domain. */
 MemoryMap *memory_map_new(FairMutex *lock);
+/* No address space or RAM block may be left. NULL is fine. */
 void memory_map_free(MemoryMap *);
+FairMutex *memory_map_lock(MemoryMap *); /* may be NULL: a test that has one thread */
 
 void memory_region_init(MemoryRegion *, MemoryMap *, Object *owner, const char *name, uint64_t size);
 void memory_region_init_io(MemoryRegion *, MemoryMap *, Object *owner, const MemoryOps *, void *dev,
@@ -130,7 +147,10 @@ bool memory_region_init_romd(MemoryRegion *, MemoryMap *, Object *owner, const M
 void memory_region_init_ram_block(MemoryRegion *, Object *owner, RamBlock *);
 void memory_region_init_alias(MemoryRegion *, MemoryMap *, Object *owner, const char *name,
                               MemoryRegion *target, hwaddr offset, uint64_t size);
-/* Takes it out of its container; frees what init made. NULL-safe on a zeroed region. */
+/*
+ * Takes it out of its container and all views at once, transaction or not; frees what init made. Its children and the aliases of
+ * it are gone before. A zeroed region is fine.
+ */
 void memory_region_finish(MemoryRegion *);
 
 void memory_region_add(MemoryRegion *container, hwaddr addr, MemoryRegion *, int priority);
@@ -146,11 +166,22 @@ uint8_t *memory_region_host(MemoryRegion *);            /* RAM/ROM contents, siz
 void memory_transaction_begin(MemoryMap *);
 void memory_transaction_commit(MemoryMap *);
 
+/* fd -1: anonymous memory; else the file (not taken over) mapped shared from its start. */
 RamBlock *ram_block_new(MemoryMap *, const char *id, uint64_t size, int fd, Error **errp);
+/* As spec says (memory-backend-*). */
+RamBlock *ram_block_new_spec(MemoryMap *, const char *id, const HostRamSpec *spec, Error **errp);
+/* Gone from the map now; the memory is unmapped when no reader and no mapping is left. NULL is fine. */
 void ram_block_free(RamBlock *);
+RamBlock *ram_block_find(MemoryMap *, const char *id); /* NULL: none. Under the map's lock */
+RamBlock *ram_block_next(MemoryMap *, RamBlock *);     /* NULL starts, NULL at the end. Under the map's lock */
+/* Block and offset of an address; NULL: none. Inside an rcu read section, or under the map's lock. */
+RamBlock *ram_block_at(MemoryMap *, ram_addr, uint64_t *offset);
 
 AddressSpace *address_space_new(MemoryMap *, MemoryRegion *root, const char *name);
-void address_space_free(AddressSpace *);
+void address_space_free(AddressSpace *); /* NULL is fine */
+/* Accesses through it are DMA of this device: see above. Before its first use. */
+void address_space_set_owner(AddressSpace *, Object *owner);
+const char *address_space_name(const AddressSpace *);
 
 /* Access --------------------------------------------------------------- */
 
@@ -170,7 +201,11 @@ MemTxResult address_space_write_rom(AddressSpace *, hwaddr, const void *buf, uin
 void *address_space_map(AddressSpace *, hwaddr, uint64_t *len, bool is_write);
 void address_space_unmap(AddressSpace *, void *host, uint64_t len, bool is_write, uint64_t access_len);
 
-/* What answers at an address, for TLB fills and accelerators: valid inside an rcu read section. */
+/*
+ * What answers at an address, for TLB fills and accelerators. mr may be freed by who holds the map's lock: use it
+ * only as an identity, or with that lock held. A TLB entry for I/O keeps the address and calls address_space_ld/st with
+ * it, which looks it up again under the lock; one for RAM keeps host and is dropped by MemoryListener.commit.
+ */
 typedef struct {
     MemoryRegion *mr;   /* after aliases; NULL: nothing */
     hwaddr offset;      /* in mr */
@@ -180,29 +215,49 @@ typedef struct {
     bool readonly;      /* writes must not go to host */
 } MemorySection;
 MemorySection address_space_section(AddressSpace *, hwaddr);
-/* An access to an I/O region found by address_space_section (locks, splits, re-entry checks included). */
+/* Calls fn for each range of the flat view, by address, until it returns false. fn must not change the tree. */
+void address_space_foreach(AddressSpace *, bool (*fn)(void *opaque, hwaddr start, const MemorySection *), void *opaque);
+/* An access to an I/O region that cannot go away meanwhile (locks, splits, re-entry checks included). */
 MemTxResult memory_region_ld(MemoryRegion *, hwaddr offset, unsigned size, DeviceEndian, MemTxAttrs, uint64_t *value);
 MemTxResult memory_region_st(MemoryRegion *, hwaddr offset, unsigned size, DeviceEndian, MemTxAttrs, uint64_t value);
 
-/* Dirty tracking: bits are set by address_space_write, unmap and by accelerators. */
+/*
+ * Dirty tracking. Each client has a bit for each page of RAM, which starts dirty. A client that cleans a page (test_clear,
+ * clear) is shown the next write to it; pages that nobody cleaned cost nothing. address_space_write, unmap and the like mark
+ * pages by themselves; accelerators call memory_dirty_set for their writes to pages that memory_dirty_any_clean tells of.
+ * Any thread, lock-free. A page is 4096 bytes.
+ */
+enum { DIRTY_PAGE_BITS = 12 };
+/* Written: dirty for all clients; first told to code_written where DIRTY_CODE was clean. */
 void memory_dirty_set(MemoryMap *, ram_addr, uint64_t len);
+/* Dirty for one client, without telling. DIRTY_CODE: no translated code is left there. */
+void memory_dirty_mark(MemoryMap *, DirtyClient, ram_addr, uint64_t len);
+/* Was any page dirty? They are clean now. */
 bool memory_dirty_test_clear(MemoryMap *, DirtyClient, ram_addr, uint64_t len);
 bool memory_dirty_test(MemoryMap *, DirtyClient, ram_addr);
 void memory_dirty_clear(MemoryMap *, DirtyClient, ram_addr, uint64_t len);
-/* While off (the start for VGA, MIGRATION) writes cost nothing. DIRTY_CODE pages are "clean" when they hold translated code. */
+/* Is the page of this address clean for some client? Then a write to it must end in memory_dirty_set. */
+bool memory_dirty_any_clean(MemoryMap *, ram_addr);
+/* Says that client uses mr's bits; off marks all of mr dirty, so that its writes cost nothing any more. */
 void memory_dirty_log(MemoryMap *, DirtyClient, MemoryRegion *, bool on);
 
-/* Told of each new flat view (TLB flush, KVM slots) and of writes by devices to pages that hold code. */
+/* Functions may be NULL. */
 typedef struct MemoryListener {
+    /* A new flat view of this address space is in force (TLB flush, KVM slots). Under the map's lock. */
     void (*commit)(struct MemoryListener *, AddressSpace *);
+    /* A page with DIRTY_CODE clean is about to be marked written; not by the translator itself. Any thread. */
     void (*code_written)(struct MemoryListener *, ram_addr, uint64_t len);
-    AddressSpace *only;    /* NULL: all */
+    /* Pages became clean: writes that bypass memory_dirty_set (TLBs) must stop. Any thread. */
+    void (*dirty_cleared)(struct MemoryListener *, DirtyClient, ram_addr, uint64_t len);
+    AddressSpace *only;    /* of commit; NULL: all */
     struct MemoryListener *next;
 } MemoryListener;
+/* Under the map's lock. del returns when nobody can call it any more. */
 void memory_listener_add(MemoryMap *, MemoryListener *);
 void memory_listener_del(MemoryMap *, MemoryListener *);
 
 /* "info mtree": text as QEMU's. */
-void memory_print_tree(MemoryMap *, bool flat, bool owners, void (*print)(void *, const char *), void *opaque);
+void memory_print_tree(MemoryMap *, bool flat, bool owners, bool disabled, void (*print)(void *, const char *),
+                       void *opaque);
 
 #endif

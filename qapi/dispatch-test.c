@@ -77,7 +77,7 @@ static const struct {
     { "{'execute':5}", GENERIC("QMP input member 'execute' must be a string") },
     { "{'execute':'list','arguments':[]}", GENERIC("QMP input member 'arguments' must be an object") },
     { "{'execute':'list','control':1}", GENERIC("QMP input member 'control' is unexpected") },
-    { "{'execute':'list','exec-oob':'x'}", GENERIC("QMP input member 'exec-oob' clashes with 'execute'") },
+    { "{'execute':'list','exec-oob':'x'}", GENERIC("QMP input member 'execute' clashes with 'exec-oob'") },
     { "{'exec-oob':'echo'}", GENERIC("The command echo does not support OOB") },
     { "{'exec-oob':'list'}", "{\"return\": [\"a\", \"b\"]}" },
 };

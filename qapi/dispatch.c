@@ -19,8 +19,7 @@ typedef struct {
 static bool take_command(const char *key, struct json_object *v, Request *r, Error **errp)
 {
     if (r->command) {
-        const char *first = r->oob ? "exec-oob" : "execute";
-        return error_set(errp, "QMP input member '%s' clashes with '%s'", key, first);
+        return error_set(errp, "QMP input member 'execute' clashes with 'exec-oob'"); /* in either order */
     }
     if (!json_object_is_type(v, json_type_string)) {
         return error_set(errp, "QMP input member '%s' must be a string", key);

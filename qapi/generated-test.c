@@ -2,10 +2,7 @@
  * The interpreter over what the generator makes: every class of the examples in tests/schema (an IDE channel, a
  * CPU, virtio queues, the RTC ...) has its config and its state walked with random values. Built from there.
  */
-#include "qapi/dispatch.h"
-#include "qapi/introspect.h"
-#include "qapi/schema.h"
-#include "qapi/state.h"
+#include "qapi/qapi.h"
 #include "qapi/test-schema.h"
 
 extern const QSchema qschema_example;

@@ -441,6 +441,7 @@ struct QJsonParser {
     void *opaque;
     QBuf buf;           /* bytes of the value that is not complete yet */
     int depth;
+    unsigned tokens;    /* brackets, separators and strings so far */
     char quote;         /* of the string we are in, or 0 */
     bool escaped;       /* the byte before was a backslash in a string */
     bool skip_line;     /* a limit was passed: ignore up to the newline */
@@ -471,6 +472,7 @@ static void restart(QJsonParser *p)
     }
     p->buf.len = 0;
     p->depth = 0;
+    p->tokens = 0;
     p->quote = 0;
     p->escaped = false;
 }
@@ -528,7 +530,9 @@ static void frame_byte(QJsonParser *p, unsigned char c)
         return;
     }
     qbuf_char(&p->buf, c);
-    if (c == '"' || c == '\'') {
+    if (!is_word(c) && !is_space(c) && ++p->tokens > QJSON_MAX_TOKENS) {
+        fail(p, "token count");
+    } else if (c == '"' || c == '\'') {
         p->quote = c;
     } else if (c == '{' || c == '[') {
         if (++p->depth > QJSON_MAX_DEPTH) {

@@ -161,6 +161,15 @@ static void test_limits(void)
     g_assert_cmpint(log.values, ==, 2);
     g_assert_nonnull(strstr(log.log.data, "nesting depth limit"));
     g_assert_nonnull(strstr(log.log.data, "token size limit"));
+    memset(big, ',', 1 << 20);
+    qjson_parser_feed(p, "[", 1);
+    qjson_parser_feed(p, big, 1 << 20);
+    g_assert_cmpint(log.errors, ==, 2);
+    qjson_parser_feed(p, big, 1 << 20);
+    g_assert_cmpint(log.errors, ==, 3);
+    qjson_parser_feed(p, "\n[3]", 4);
+    g_assert_cmpint(log.values, ==, 3);
+    g_assert_nonnull(strstr(log.log.data, "token count limit"));
     qjson_parser_free(p);
     qbuf_finish(&log.log);
     g_free(big);

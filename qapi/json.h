@@ -17,6 +17,7 @@
 enum {
     QJSON_MAX_DEPTH = 1024,     /* of brackets */
     QJSON_MAX_SIZE = 64 << 20,  /* bytes of one value */
+    QJSON_MAX_TOKENS = 2 << 20, /* of one value in a stream: each costs far more memory than its byte */
 };
 
 /* Parses the whole of text as one value. On success *out is owned (NULL is JSON's null). */

@@ -73,12 +73,35 @@ static void test_typed(void)
 /* A member called "nothing" is no "thing=off". */
 static void test_no_prefix(void)
 {
+    static const QRest rest = { 0 };
+    QType open = t_Everything;
     QKeyval kv = { 0 };
 
     g_assert_true(qkeyval_parse(&kv, "nothing,nob", NULL, &t_Everything, "test", &error_abort));
     g_assert_cmpstr(qkeyval_get(&kv, "nothing"), ==, "on");
     g_assert_cmpstr(qkeyval_get(&kv, "b"), ==, "off");
     qkeyval_finish(&kv);
+    open.rest = &rest; /* members of a class that is not known yet */
+    g_assert_true(qkeyval_parse(&kv, "nothing,noindex", NULL, &open, "test", &error_abort));
+    g_assert_cmpstr(qkeyval_get(&kv, "nothing"), ==, "on");
+    g_assert_cmpstr(qkeyval_get(&kv, "index"), ==, "off");
+    qkeyval_finish(&kv);
+}
+
+static void test_help(void)
+{
+    static const char *const yes[] = { "help", "?", "x,help", "x,a=b,?", "help,a=b" };
+    static const char *const no[] = { "x", "a=help", "x,help=on", "helpme", "nohelp" };
+
+    for (size_t i = 0; i < COUNT(yes) + COUNT(no); i++) {
+        QKeyval kv = { 0 };
+        bool want = i < COUNT(yes);
+
+        g_assert_true(qkeyval_parse(&kv, want ? yes[i] : no[i - COUNT(yes)], "imp", NULL, "test", &error_abort));
+        g_assert_cmpint(kv.wants_help, ==, want);
+        g_assert_cmpuint(kv.warnings.len, ==, 0);
+        qkeyval_finish(&kv);
+    }
 }
 
 /* Takes out what text has no way to say: empty lists, null, members with odd names, and any values. */
@@ -204,7 +227,7 @@ static void test_bad_configs(void)
 {
     static const char *const bad[][2] = {
         { "x = \"1\"\n", "f:1: no group defined" },
-        { "# c\n\n[foo]\n", "f:3: there is no option of this name with parameters" },
+        { "# c\n\n[foo]\n", "f:3: There is no option group 'foo'" },
         { "[machine\n", "f:1: a section is [group] or [group \"id\"]" },
         { "[device \"x]\n", "f:1: a section is [group] or [group \"id\"]" },
         { "[machine]\n a = b\n", "f:2: an item is key = \"value\"" },
@@ -259,6 +282,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/keyval/cases", test_cases);
     g_test_add_func("/keyval/typed", test_typed);
+    g_test_add_func("/keyval/help", test_help);
     g_test_add_func("/keyval/no-prefix", test_no_prefix);
     g_test_add_func("/keyval/round-trip", test_round_trip);
     g_test_add_func("/keyval/mutations", test_mutations);

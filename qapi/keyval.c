@@ -89,12 +89,23 @@ static char *take_value(const char **p)
 
 static const QType *member_type(const QType *t, const char *name);
 
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "help") || !strcmp(word, "?");
+}
+
 /* A bare "foo" or "nofoo". Takes key. */
 static void add_flag(QKeyval *kv, char *key, const QType *t, const char *origin)
 {
-    bool off = !strncmp(key, "no", 2) && key[2] && (t ? !member_type(t, key) && member_type(t, key + 2) : true);
+    bool known = t && !t->rest; /* else it may be a member of a class not named yet */
+    bool off = !strncmp(key, "no", 2) && key[2] && !member_type(t, key) && (!known || member_type(t, key + 2));
     QKeyvalItem *it;
 
+    if (is_help(key)) {
+        kv->wants_help = true;
+        free(key);
+        return;
+    }
     it = append(kv, q_strdup(off ? key + 2 : key), origin);
     it->value = q_strdup(off ? "off" : "on");
     qbuf_printf(&kv->warnings, "short-form boolean option '%s' deprecated\nPlease use %s=%s instead\n", key, it->key,
@@ -109,7 +120,12 @@ static bool parse_text(QKeyval *kv, const char *p, const char *implied, const QT
 
     if (implied && p[0] && p[first] != '=') {
         char *value = take_value(&p);
-        append(kv, q_strdup(implied), origin)->value = value;
+        if (is_help(value)) {
+            kv->wants_help = true;
+            free(value);
+        } else {
+            append(kv, q_strdup(implied), origin)->value = value;
+        }
     }
     while (*p) {
         size_t n = strcspn(p, "=,");
@@ -399,11 +415,12 @@ static void write_json(QBuf *out, const char *key, struct json_object *v)
     char index[24], *text;
 
     switch (json_object_get_type(v)) {
-    case json_type_object:
+    case json_type_object: {
         json_object_object_foreach(v, name, member) {
             write_nested(out, key, name, member);
         }
         break;
+    }
     case json_type_array:
         for (size_t i = 0; i < n; i++) {
             snprintf(index, sizeof(index), "%zu", i);

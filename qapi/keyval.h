@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     size_t len;
     QKeyvalItem *items;
+    bool wants_help;           /* a bare "help" or "?" was there; it is no item */
     QBuf warnings;             /* lines for whoever prints; not ours to print */
 } QKeyval;
 

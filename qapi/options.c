@@ -147,24 +147,25 @@ static bool end_section(Config *c, Error **errp)
     return ok;
 }
 
-/* [group "id"] or [group]; s is the line without blanks around it. */
+/* group "id"] or group]; s is the line after its [, without blanks around it. */
 static bool begin_section(Config *c, const char *s, const char *origin, Error **errp)
 {
-    size_t len = strlen(s), n = len > 1 ? strcspn(s + 1, " \t]\"") : 0;
+    size_t len = strlen(s), n = strcspn(s, " \t]\"");
     const char *quote = strchr(s, '"'), *end = strrchr(s, '"');
     const QOption *option;
     char *group;
 
-    if (s[len - 1] != ']' || !n || (quote && (end == quote || end != s + len - 2))) {
+    if (!n || s[len - 1] != ']' || (quote && (end == quote || end != s + len - 2))) {
         return config_error(c, "a section is [group] or [group \"id\"]", errp);
     }
-    group = q_strndup(s + 1, n);
+    group = q_strndup(s, n);
     option = qschema_option(c->o->schema, group);
-    free(group);
     if (!option || !option->args) {
-        config_error(c, "there is no option of this name with parameters", errp);
+        error_set(errp, "%s:%d: There is no option group '%s'", c->name, c->line, group);
+        free(group);
         return false;
     }
+    free(group);
     c->record = option->repeatable ? NULL : qoptions_find(c->o, option->item.name, NULL);
     c->is_new = !c->record;
     if (c->is_new) {
@@ -212,7 +213,7 @@ static bool config_line(Config *c, char *s, Error **errp)
     }
     qbuf_printf(&origin, "%s:%d", c->name, c->line);
     if (*s == '[') {
-        ok = end_section(c, errp) && begin_section(c, s, origin.data, errp);
+        ok = end_section(c, errp) && begin_section(c, s + 1, origin.data, errp);
     } else if (*s && *s != '#') {
         ok = config_item(c, s, origin.data, errp);
     }

@@ -1,0 +1,10 @@
+/* For tests: what was called last of sys-helpers.def, and a hook that sees each call with its first arguments. */
+#ifndef TARGET_I386_TEST_STUBS_H
+#define TARGET_I386_TEST_STUBS_H
+
+#include "target/i386/sys-helpers.h"
+
+extern const char *x86_stub_called;
+extern void (*x86_stub_hook)(const char *name, uint64_t a, uint64_t b);
+
+#endif

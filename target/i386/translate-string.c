@@ -1,0 +1,185 @@
+/*
+ * String instructions and REP (SDM vol. 1, 7.3.9): bodies of rows of decode.def. A REP is a loop inside the region; each
+ * iteration is an instruction of its own for faults, interrupts and single step: registers say how far it is.
+ */
+#include "target/i386/gen.h"
+
+typedef struct {
+    IrWidth w, aw;           /* of the elements, of addresses and count */
+    unsigned bytes;
+    IrRef step;              /* bytes to the next element: negative with DF */
+    unsigned done;           /* block after the last iteration; 0: no REP */
+} String;
+
+static bool has_rep(const X86Gen *g)
+{
+    return g->in.prefixes & (X86_P_F2 | X86_P_F3);
+}
+
+static IrRef step_of(X86Gen *g, IrWidth w)
+{
+    IrRef df = ir_extract(g->r, ir_lds(g->r, W32, G_ST(eflags)), 10 | 1 << 8);
+
+    df = ir_shl(g->r, W64, df, g_imm(g, w + 1), ir_inline(0), NULL);
+    return ir_sub(g->r, W64, g_imm(g, ir_width_bytes(w)), df, NULL);
+}
+
+/* Begins an iteration: with REP, the loop and its test of the count. */
+static void begin(X86Gen *g, String *s, IrWidth w)
+{
+    *s = (String){ .w = w, .bytes = ir_width_bytes(w), .aw = g_address_width(g) };
+    if (has_rep(g)) {
+        if (g->single) {
+            s->done = g_cold_block(g, g->next, LEAVE_STEP);
+        } else {
+            unsigned loop = ir_new_block(g->r);
+            s->done = ir_new_block(g->r);
+            ir_br(g->r, loop);
+            ir_block(g->r, loop);
+            g->string_loop = loop;
+            ir_poll(g->r);
+        }
+        ir_brz(g->r, s->aw, g_reg(g, R_RCX), s->done, 0);
+    }
+    s->step = step_of(g, w);
+}
+
+static IrAddr element(X86Gen *g, const String *s, unsigned seg, unsigned reg, bool write)
+{
+    IrAddr a = { .base = g_reg(g, reg), .addr = g->in.asize };
+
+    return g_address(g, seg, a, s->bytes, write);
+}
+
+static IrAddr source(X86Gen *g, const String *s)
+{
+    return element(g, s, g->in.seg, R_RSI, false);
+}
+
+static IrAddr destination(X86Gen *g, const String *s, bool write)
+{
+    return element(g, s, S_ES, R_RDI, write);
+}
+
+static void advance(X86Gen *g, const String *s, unsigned reg)
+{
+    g_set_reg(g, s->aw, reg, ir_lea(g->r, s->aw, g_reg(g, reg), s->step, 0, 0));
+}
+
+/*
+ * Ends an iteration. f: flags of a comparison for REPE and REPNE, else IR_NONE. The count changes with the
+ * pointers: nothing faults from the first `set` on.
+ */
+static void end(X86Gen *g, const String *s, IrRef f)
+{
+    IrRef c;
+
+    if (!s->done) {
+        return;
+    }
+    c = ir_lea(g->r, s->aw, g_reg(g, R_RCX), IR_NONE, (uint64_t)-1, 0);
+    g_set_reg(g, s->aw, R_RCX, c);
+    if (f != IR_NONE) {
+        ir_brcond(g->r, f, g->in.prefixes & X86_P_F3 ? COND_NZ : COND_Z, s->done);
+    }
+    if (g->single) {
+        ir_brz(g->r, s->aw, c, s->done, 0);
+        g_jump(g, g->pc);
+        return;
+    }
+    ir_br(g->r, g->string_loop);
+    ir_block(g->r, s->done);
+    g_jump(g, g->next);
+}
+
+void gen_movs(X86Gen *g)
+{
+    String s;
+    IrAddr from, to;
+
+    begin(g, &s, g_width(g, 0));
+    from = source(g, &s);
+    to = destination(g, &s, true);
+    ir_st(g->r, s.w, to, ir_ld(g->r, s.w, from));
+    advance(g, &s, R_RSI);
+    advance(g, &s, R_RDI);
+    end(g, &s, IR_NONE);
+}
+
+void gen_stos(X86Gen *g)
+{
+    String s;
+
+    begin(g, &s, g_width(g, 0));
+    ir_st(g->r, s.w, destination(g, &s, true), g_reg(g, R_RAX));
+    advance(g, &s, R_RDI);
+    end(g, &s, IR_NONE);
+}
+
+void gen_lods(X86Gen *g)
+{
+    String s;
+    IrRef v;
+
+    begin(g, &s, g_width(g, 1));
+    v = ir_ld(g->r, s.w, source(g, &s));
+    g_set_reg(g, s.w, R_RAX, v);
+    advance(g, &s, R_RSI);
+    end(g, &s, IR_NONE);
+}
+
+void gen_cmps(X86Gen *g)
+{
+    String s;
+    IrRef a, b, f;
+
+    begin(g, &s, g_width(g, 0));
+    a = ir_ld(g->r, s.w, source(g, &s));
+    b = ir_ld(g->r, s.w, destination(g, &s, false));
+    f = ir_cmp(g->r, s.w, a, b);
+    ir_setf(g->r, f);
+    advance(g, &s, R_RSI);
+    advance(g, &s, R_RDI);
+    end(g, &s, f);
+}
+
+void gen_scas(X86Gen *g)
+{
+    String s;
+    IrRef b, f;
+
+    begin(g, &s, g_width(g, 1));
+    b = ir_ld(g->r, s.w, destination(g, &s, false));
+    f = ir_cmp(g->r, s.w, g_reg(g, R_RAX), b);
+    ir_setf(g->r, f);
+    advance(g, &s, R_RDI);
+    end(g, &s, f);
+}
+
+/* The destination is looked at before the port is read: reading may not happen twice. */
+void gen_ins(X86Gen *g)
+{
+    String s;
+    IrAddr to;
+    IrRef v;
+
+    begin(g, &s, g_width(g, 0));
+    to = destination(g, &s, true);
+    g_call(g, &x86_h_probe_write, g_linear(g, to), g_imm(g, s.bytes), IR_NONE, IR_NONE);
+    v = g_call(g, &x86_h_in, ir_zext(g->r, W16, g_reg(g, R_RDX)), g_imm(g, s.bytes), IR_NONE, IR_NONE);
+    ir_st(g->r, s.w, to, v);
+    advance(g, &s, R_RDI);
+    end(g, &s, IR_NONE);
+}
+
+void gen_outs(X86Gen *g)
+{
+    String s;
+    IrRef v;
+
+    begin(g, &s, g_width(g, 1));
+    v = ir_ld(g->r, s.w, source(g, &s));
+    g_call(g, &x86_h_out, ir_zext(g->r, W16, g_reg(g, R_RDX)), g_imm(g, s.bytes), v, IR_NONE);
+    advance(g, &s, R_RSI);
+    end(g, &s, IR_NONE);
+}
