@@ -1,4 +1,5 @@
 /* vCPUs and their threads; see accel/accel.h. What runs in a thread is the accelerator's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

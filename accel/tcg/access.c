@@ -107,23 +107,21 @@ static void copy_once(uint8_t *dst, const uint8_t *src, unsigned n)
     }
 }
 
-/* The page needs the slow path no longer when it holds no code and nobody follows its writes. */
+/* Tells who follows writes to this page; the slow path is needed no longer when nobody does. */
 static void dirty(TcgVcpu *t, const Piece *p)
 {
     MemorySection s = address_space_section(piece_as(t, p), piece_phys(t, p));
-    bool followed, code = code_watched(t->accel, p->info.ram);
+    MemoryMap *map;
 
     if (!s.mr || !s.mr->block) {
         return;
     }
-    followed = s.mr->dirty_clients || s.mr->global_dirty;
-    if (followed || !code) {
-        memory_dirty_set(s.mr->block->map, s.ram, p->len);
-    }
-    if (followed && code) {
-        memory_dirty_clear(s.mr->block->map, DIRTY_CODE, p->info.ram, 0x1000); /* still no news to devices' writes */
-    } else if (!followed && !code) {
-        tlb_unprotect(t, p->e, p->info.ram);
+    map = s.mr->block->map;
+    memory_dirty_mark(map, DIRTY_VGA, s.ram, p->len);
+    memory_dirty_mark(map, DIRTY_MIGRATION, s.ram, p->len);
+    if (!code_watched(t->accel, p->info.ram)) {
+        memory_dirty_mark(map, DIRTY_CODE, s.ram, p->len);
+        tlb_unprotect(t, p->e, map, s.ram);
     }
 }
 
@@ -208,13 +206,13 @@ void tcg_probe(Vcpu *v, vaddr addr, unsigned size, TcgAccess access, unsigned mm
 uint8_t *tcg_host(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, unsigned *len)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    Piece p;
+    Piece p[2];
     unsigned room = (unsigned)(~t->page_mask - (addr & ~t->page_mask)) + 1;
 
-    find_pieces(t, addr, 1, access, mmu, &p);
-    if (p.e->tag[access] & (TCG_TLB_MMIO | TCG_TLB_DIRTY | TCG_TLB_WATCH)) {
+    find_pieces(t, addr, 1, access, mmu, p);
+    if (p[0].e->tag[access] & (TCG_TLB_MMIO | TCG_TLB_DIRTY | TCG_TLB_WATCH)) {
         return NULL;
     }
     *len = room;
-    return (uint8_t *)(uintptr_t)(addr + p.e->addend);
+    return (uint8_t *)(uintptr_t)(addr + p[0].e->addend);
 }

@@ -78,8 +78,11 @@ void code_written(TcgAccel *a, TcgVcpu *t, ram_addr ram, uint64_t len)
     CodePage *p = code_page_find(a, ram & ~(ram_addr)0xfff);
 
     a->code_writes++;
-    if (!p || !atomic_load(&p->watched) ||
-        !((atomic_load(&p->used) & granules(ram, len)) || atomic_load(&p->readers))) {
+    if (!p || !atomic_load(&p->watched)) {
+        return;
+    }
+    /* After a device's write nobody watches the page any more: all of its code goes. */
+    if (t && !(atomic_load(&p->used) & granules(ram, len)) && !atomic_load(&p->readers)) {
         return;
     }
     if (in_running(t, p) && t->running->num_insns > 1) {
@@ -94,19 +97,12 @@ void code_written(TcgAccel *a, TcgVcpu *t, ram_addr ram, uint64_t len)
 /* Translation ------------------------------------------------------------- */
 
 /* Makes writes to the page come to code_written before its bytes are read. */
-static void watch_page(TcgVcpu *t, MemoryMap *map, CodePage *p)
+static void watch_page(MemoryMap *map, CodePage *p)
 {
     if (atomic_exchange(&p->watched, true)) {
         return;
     }
-    memory_dirty_clear(map, DIRTY_CODE, p->ram, 0x1000);
-    for (unsigned n = 0; n < t->v->accel->num_vcpus; n++) {
-        TcgVcpu *other = __atomic_load_n(&t->v->accel->vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
-
-        if (other) {
-            tlb_protect_code(other, p->ram);
-        }
-    }
+    memory_dirty_clear(map, DIRTY_CODE, p->ram, 0x1000); /* which tells the TLBs */
 }
 
 static void drop_page(TcgVcpu *t, unsigned slot)
@@ -137,7 +133,7 @@ static void note_page(TcgVcpu *t, unsigned slot, const TlbInfo *info)
     t->fetched_gen[slot] = atomic_load(&t->fetched[slot]->gen);
     s = address_space_section(as, info->phys);
     if (s.mr && s.mr->block) {
-        watch_page(t, s.mr->block->map, t->fetched[slot]);
+        watch_page(s.mr->block->map, t->fetched[slot]);
     }
 }
 

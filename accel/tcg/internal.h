@@ -109,11 +109,10 @@ void tlb_init(TcgVcpu *);
 void tlb_finish(TcgVcpu *);
 /* Entry for the page of addr with access allowed, filled if need be; NULL: it faults (arch->raise_fault). */
 TcgTlbEntry *tlb_lookup(TcgVcpu *, vaddr, TcgAccess, unsigned mmu, TlbInfo **info);
-/* Other vCPUs' threads too: writes to the page come to the slow path from now on. */
-void tlb_protect_code(TcgVcpu *, ram_addr page);
-
-/* Writes through this entry are plain again, if the page holds no code. */
-void tlb_unprotect(TcgVcpu *, TcgTlbEntry *, ram_addr page);
+/* Other threads too: writes to these pages of RAM come to the slow path from now on. */
+void tlb_protect(TcgVcpu *, ram_addr start, uint64_t len);
+/* Writes through this entry are plain again, if nobody follows the page. */
+void tlb_unprotect(TcgVcpu *, TcgTlbEntry *, MemoryMap *, ram_addr);
 
 /* access.c: any size up to 64 bytes, any alignment. Leave on a fault. */
 void access_load(TcgVcpu *, vaddr, void *buf, unsigned size, unsigned mmu);

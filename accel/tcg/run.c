@@ -1,4 +1,5 @@
 /* The run loop of a vCPU: see accel/tcg/tcg.h. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,11 @@ _Noreturn void tcg_leave(Vcpu *v)
 _Noreturn void tcg_leave_to_loop(Vcpu *v)
 {
     longjmp(tcg_vcpu(v)->env, LEAVE_LOOP);
+}
+
+void tcg_moved(Vcpu *v)
+{
+    tcg_vcpu(v)->in_code = false;
 }
 
 /* After a longjmp: where the guest is. */

@@ -1,4 +1,5 @@
 /* The class tcg-accel, and a vCPU's part of it. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
     return true;
 }
 
-/* Others may still look at it from tlb_protect_code: the list of vCPUs is the caller's to shorten first. */
+/* Others may still look at it from tlb_protect: the list of vCPUs is the caller's to shorten first. */
 static void tcg_vcpu_finish(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
@@ -137,13 +138,27 @@ static void device_wrote_code(MemoryListener *l, ram_addr ram, uint64_t len)
     }
 }
 
+static void dirty_cleared(MemoryListener *l, DirtyClient client, ram_addr ram, uint64_t len)
+{
+    TcgAccel *a = (TcgAccel *)((char *)l - offsetof(TcgAccel, listener));
+
+    for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
+        TcgVcpu *t = __atomic_load_n(&a->accel.vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
+
+        if (t) {
+            tlb_protect(t, ram, len);
+        }
+    }
+}
+
 static bool tcg_realize(Object *o, Error **errp)
 {
     TcgAccel *a = (TcgAccel *)o;
 
     mutex_init(&a->lock, LOCK_TRANSLATE);
     fair_mutex_init(&a->turn, LOCK_UNORDERED);
-    a->listener = (MemoryListener){ .commit = map_changed, .code_written = device_wrote_code };
+    a->listener = (MemoryListener){ .commit = map_changed, .code_written = device_wrote_code,
+                                    .dirty_cleared = dirty_cleared };
     if (a->accel.map) {
         memory_listener_add(a->accel.map, &a->listener);
         a->listening = true;

@@ -69,8 +69,8 @@ struct TcgArch {
     void (*translate)(Vcpu *, TcgTranslation *);
     /* Page walk. false: the access faults; walk has noted how, for raise_fault. */
     bool (*walk)(Vcpu *, vaddr, TcgAccess, unsigned mmu, TcgPage *);
-    _Noreturn void (*raise_fault)(Vcpu *);
-    _Noreturn void (*raise_divide)(Vcpu *);             /* udiv2, sdiv2 */
+    void (*raise_fault)(Vcpu *) __attribute__((noreturn));
+    void (*raise_divide)(Vcpu *) __attribute__((noreturn));             /* udiv2, sdiv2 */
     void (*deliver)(Vcpu *);                            /* the exception noted in the state */
     void (*interrupts)(Vcpu *);                         /* requests are pending that are not the loop's own */
     void (*leave)(Vcpu *, uint32_t reason);             /* after IR op leave; state is at the next instruction */
@@ -99,6 +99,12 @@ uint8_t *tcg_host(Vcpu *, vaddr, TcgAccess, unsigned mmu, unsigned *len);
 _Noreturn void tcg_leave(Vcpu *);
 /* Leaves without an exception: the state is complete and says where to go on. */
 _Noreturn void tcg_leave_to_loop(Vcpu *);
+
+/*
+ * The state has moved on past the present instruction (a task switch, RSM): what faults from here on leaves it as it is,
+ * and arch->restore is not called.
+ */
+void tcg_moved(Vcpu *);
 
 /* TLB of the vCPU, its own thread. */
 void tcg_tlb_flush(Vcpu *);

@@ -143,8 +143,7 @@ static void find_backing(TcgVcpu *t, const TcgPage *page, Backing *b)
     b->ram = s.ram;
     if (s.readonly) {
         b->flags[TCG_WRITE] = TCG_TLB_MMIO;
-    } else if (s.ram != RAM_ADDR_INVALID &&
-               (s.mr->dirty_clients || s.mr->global_dirty || code_watched(t->accel, s.ram))) {
+    } else if (s.ram != RAM_ADDR_INVALID && memory_dirty_any_clean(s.mr->block->map, s.ram)) {
         b->flags[TCG_WRITE] = TCG_TLB_DIRTY;
     }
 }
@@ -157,7 +156,7 @@ static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
     vaddr base = addr & t->page_mask;
     Backing b;
 
-    mutex_lock(&t->tlb_lock); /* from looking at the dirty bits to the tag: tlb_protect_code comes before or after */
+    mutex_lock(&t->tlb_lock); /* from looking at the dirty bits to the tag: tlb_protect comes before or after */
     find_backing(t, page, &b);
     if (e->tag[TCG_READ] == UINT64_MAX && e->tag[TCG_WRITE] == UINT64_MAX && e->tag[TCG_EXEC] == UINT64_MAX) {
         t->side[mmu].used++;
@@ -191,7 +190,7 @@ TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, 
     return &tlb->table[i];
 }
 
-void tlb_protect_code(TcgVcpu *t, ram_addr page)
+void tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
 {
     mutex_lock(&t->tlb_lock);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
@@ -201,7 +200,7 @@ void tlb_protect_code(TcgVcpu *t, ram_addr page)
         for (uint32_t i = 0; i < n; i++) {
             uint64_t *tag = &tlb->table[i].tag[TCG_WRITE];
 
-            if (!(*tag & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram == page) {
+            if (!(*tag & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram - start < len) {
                 __atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED);
             }
         }
@@ -209,10 +208,10 @@ void tlb_protect_code(TcgVcpu *t, ram_addr page)
     mutex_unlock(&t->tlb_lock);
 }
 
-void tlb_unprotect(TcgVcpu *t, TcgTlbEntry *e, ram_addr page)
+void tlb_unprotect(TcgVcpu *t, TcgTlbEntry *e, MemoryMap *map, ram_addr ram)
 {
     mutex_lock(&t->tlb_lock);
-    if (!code_watched(t->accel, page)) {
+    if (!memory_dirty_any_clean(map, ram)) {
         __atomic_fetch_and(&e->tag[TCG_WRITE], ~(uint64_t)TCG_TLB_DIRTY, __ATOMIC_RELAXED);
     }
     mutex_unlock(&t->tlb_lock);

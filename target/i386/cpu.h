@@ -14,6 +14,7 @@
 #ifndef TARGET_I386_CPU_H
 #define TARGET_I386_CPU_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "target/i386/cpu.gen.h" /* X86State, X86Segment */
@@ -124,6 +125,10 @@ typedef struct X86Cpu {
     bool delivering;        /* an event is: a fault now is a second one */
     uint8_t first_vector;   /* of that event when it is an exception, else 255 */
     uint64_t monitor_address;
+    bool one_insn;          /* the next region has one instruction: LEAVE_ONE_INSN */
+    bool rf_before;         /* RF was set before the instruction of a one-instruction region */
+    _Atomic bool a20_masked; /* what st.a20 becomes at VCPU_REQ_A20; any thread */
+    uint32_t apic_id, topology_threads, topology_cores; /* threads in a core, cores in a package */
     bool gbpages;           /* 1 GiB pages */
     uint8_t phys_bits;      /* width of physical addresses */
     uint32_t signature;     /* CPUID(1).EAX, which is in EDX after reset */

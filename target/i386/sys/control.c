@@ -378,3 +378,9 @@ uint64_t x86_sys_probe_write(X86Cpu *c, uint64_t addr, uint64_t bytes)
     tcg_probe(c->vcpu, addr, bytes, TCG_WRITE, x86_mmu(c));
     return 0;
 }
+
+/* No model shows XSAVE yet, and FXSAVE has its own way: nothing decodes to this. */
+uint64_t x86_sys_xsave(X86Cpu *c, uint64_t kind, uint64_t addr, uint64_t mask, uint64_t wide)
+{
+    x86_raise(c, EXC_UD, 0);
+}

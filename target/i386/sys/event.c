@@ -145,14 +145,14 @@ typedef struct {
     unsigned size;       /* of pushes */
     bool interrupt_gate; /* IF is cleared */
     X86Desc code;
-} Event;
+} Transfer;
 
-static uint32_t idt_error(const Event *e)
+static uint32_t idt_error(const Transfer *e)
 {
     return e->vector << 3 | ERROR_IDT | e->ext;
 }
 
-static void read_idt(X86Cpu *c, Event *e)
+static void read_idt(X86Cpu *c, Transfer *e)
 {
     unsigned size = x86_lma(c) ? 16 : 8;
     uint64_t at = c->st.idtr.base + (uint64_t)size * e->vector;
@@ -168,7 +168,7 @@ static void read_idt(X86Cpu *c, Event *e)
     }
 }
 
-static void check_gate(X86Cpu *c, Event *e)
+static void check_gate(X86Cpu *c, Transfer *e)
 {
     unsigned type = e->hi >> 8 & 31;
     bool ok = type == SYS_INT || type == SYS_TRAP ||
@@ -187,7 +187,7 @@ static void check_gate(X86Cpu *c, Event *e)
     }
 }
 
-static void check_handler(X86Cpu *c, Event *e)
+static void check_handler(X86Cpu *c, Transfer *e)
 {
     uint16_t selector = e->lo >> 16;
     uint32_t error = (selector & ~3u) | e->ext;
@@ -213,7 +213,7 @@ static void check_handler(X86Cpu *c, Event *e)
     }
 }
 
-static void enter_handler(X86Cpu *c, Event *e, unsigned cpl)
+static void enter_handler(X86Cpu *c, Transfer *e, unsigned cpl)
 {
     uint32_t clear = FL_TF | FL_NT | FL_RF | FL_VM | (e->interrupt_gate ? FL_IF : 0);
 
@@ -223,7 +223,7 @@ static void enter_handler(X86Cpu *c, Event *e, unsigned cpl)
     x86_go(c, e->offset);
 }
 
-static void push_frame(X86Cpu *c, X86Stack *s, const Event *e)
+static void push_frame(X86Cpu *c, X86Stack *s, const Transfer *e)
 {
     x86_push(s, e->flags, e->size);
     x86_push(s, c->st.seg[S_CS].selector, e->size);
@@ -233,7 +233,7 @@ static void push_frame(X86Cpu *c, X86Stack *s, const Event *e)
     }
 }
 
-static void same_level(X86Cpu *c, Event *e)
+static void same_level(X86Cpu *c, Transfer *e)
 {
     X86Stack s;
 
@@ -247,7 +247,7 @@ static void same_level(X86Cpu *c, Event *e)
     enter_handler(c, e, x86_cpl(c));
 }
 
-static void inner_level(X86Cpu *c, Event *e)
+static void inner_level(X86Cpu *c, Transfer *e)
 {
     static const uint8_t vm86_order[] = { S_GS, S_FS, S_DS, S_ES };
     unsigned cpl = desc_dpl(&e->code);
@@ -281,7 +281,7 @@ static void inner_level(X86Cpu *c, Event *e)
 }
 
 /* 6.14: IA-32e mode. SS:RSP is always pushed, the frame is aligned, stacks come from RSPn or ISTn. */
-static void long_mode(X86Cpu *c, Event *e)
+static void long_mode(X86Cpu *c, Transfer *e)
 {
     bool inner = !desc_is_conforming(&e->code) && desc_dpl(&e->code) < x86_cpl(c);
     unsigned cpl = inner ? desc_dpl(&e->code) : x86_cpl(c), ist = e->hi & 7;
@@ -304,7 +304,7 @@ static void long_mode(X86Cpu *c, Event *e)
     enter_handler(c, e, cpl);
 }
 
-static void task_gate(X86Cpu *c, Event *e)
+static void task_gate(X86Cpu *c, Transfer *e)
 {
     uint16_t selector = e->lo >> 16;
     uint32_t error = (selector & ~3u) | e->ext;
@@ -323,7 +323,7 @@ static void task_gate(X86Cpu *c, Event *e)
     x86_task_switch(c, &d, TASK_EVENT, e->ip, e->has_error, e->error);
 }
 
-static void protected_mode(X86Cpu *c, Event *e)
+static void protected_mode(X86Cpu *c, Transfer *e)
 {
     read_idt(c, e);
     check_gate(c, e);
@@ -352,7 +352,7 @@ static uint32_t flags_image(const X86Cpu *c, unsigned vector, X86EventKind kind)
 
 void x86_event(X86Cpu *c, unsigned vector, X86EventKind kind, bool has_error, uint32_t error, uint64_t ip)
 {
-    Event e = { .vector = vector, .has_error = has_error, .ip = ip, .flags = flags_image(c, vector, kind) };
+    Transfer e = { .vector = vector, .has_error = has_error, .ip = ip, .flags = flags_image(c, vector, kind) };
 
     e.soft = kind == EVENT_INT_N || kind == EVENT_INT3 || kind == EVENT_INTO;
     e.ext = e.soft ? 0 : ERROR_EXT;

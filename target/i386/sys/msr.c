@@ -21,9 +21,9 @@ enum {
     MSR_MTRR_DEF_TYPE = 0x2ff, MSR_MC0_CTL = 0x400, MSR_MC_LAST = 0x400 + 4 * 10 - 1, MSR_TSC_DEADLINE = 0x6e0,
     MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x8ff,
 };
-enum : uint32_t {
-    MSR_EFER = 0xc0000080, MSR_STAR = 0xc0000081, MSR_LSTAR = 0xc0000082, MSR_CSTAR = 0xc0000083, MSR_FMASK = 0xc0000084,
-    MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_KERNEL_GS_BASE = 0xc0000102, MSR_TSC_AUX = 0xc0000103,
+enum {
+    MSR_EFER = (int)0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+    MSR_FS_BASE = (int)0xc0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
 };
 
 enum { MCG_BANKS = 10, MCG_CTL_P = 1 << 8, MCG_SER_P = 1 << 24, MTRR_PAIRS = 8 };
@@ -39,7 +39,7 @@ static uint64_t *plain_field(X86Cpu *c, uint32_t index)
 {
     X86State *st = &c->st;
 
-    switch (index) {
+    switch ((int)index) {
     case MSR_STAR: return &st->star;
     case MSR_MISC_ENABLE: return &st->misc_enable;
     case MSR_FEATURE_CONTROL: return &st->feature_control;
@@ -55,7 +55,7 @@ static uint64_t *canonical_field(X86Cpu *c, uint32_t index)
 {
     X86State *st = &c->st;
 
-    switch (index) {
+    switch ((int)index) {
     case MSR_LSTAR: return &st->lstar;
     case MSR_CSTAR: return &st->cstar;
     case MSR_FS_BASE: return &st->seg[S_FS].base;
@@ -186,7 +186,7 @@ static bool intc_register(uint32_t index)
 
 static uint64_t read_other(X86Cpu *c, uint32_t index)
 {
-    switch (index) {
+    switch ((int)index) {
     case MSR_TSC: return x86_tsc(c);
     case MSR_TSC_ADJUST: return c->st.tsc_adjust;
     case MSR_TSC_AUX: return c->st.tsc_aux;
@@ -240,7 +240,7 @@ uint64_t x86_sys_rdmsr(X86Cpu *c, uint64_t index64)
 
 static void write_other(X86Cpu *c, uint32_t index, uint64_t v)
 {
-    switch (index) {
+    switch ((int)index) {
     case MSR_TSC:
         write_tsc(c, v - x86_tsc(c));
         break;

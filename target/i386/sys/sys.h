@@ -216,6 +216,10 @@ void x86_set_tpr(X86Cpu *, uint8_t);
 void x86_print_registers(Vcpu *, void (*print)(void *, const char *), void *opaque);
 bool x86_get_register(Vcpu *, const char *name, uint64_t *value);
 
+/* For boards and interrupt controllers, any thread: the A20 gate; a start-up interrupt for page `vector`. */
+void x86_cpu_set_a20(Vcpu *, bool on);
+void x86_cpu_sipi(Vcpu *, uint8_t vector);
+
 extern const VcpuArch x86_vcpu_arch;
 
 #endif
