@@ -152,6 +152,11 @@ static const char *check_width(const IrInsn *in)
     return NULL;
 }
 
+bool ir_width_ok(const IrInsn *in)
+{
+    return check_width(in) == NULL;
+}
+
 static const char *check_operands(Verify *v, const IrInsn *in)
 {
     const TcgGuest *g = v->r->guest;

@@ -230,6 +230,9 @@ void ir_region_finish(IrRegion *r);
 /* Empties r: the only instruction is `block 0`. */
 void ir_region_reset(IrRegion *r);
 
+/* Whether the op exists in this width. */
+bool ir_width_ok(const IrInsn *in);
+
 /*
  * Checks everything the other passes rely on: argument types, definitions before
  * uses in the same block, widths, globals, labels, slots, the end. Returns NULL when r

@@ -16,7 +16,7 @@ typedef enum {
     TCG_EXIT_LEAVE,   /* leave: exit_code */
     TCG_EXIT_POLL,    /* attention, at the start of the instruction exit_pc */
     TCG_EXIT_ICOUNT,  /* budget used up, at the start of exit_pc */
-    TCG_EXIT_RAISE,   /* tcg_raise() */
+    TCG_EXIT_RAISE,   /* tcg_raise(), or a host fault in translated code */
 } TcgExitReason;
 
 /* A memory access as the slow path gets it. */
@@ -35,6 +35,8 @@ typedef struct TcgRuntime {
     void *self;               /* the state */
     uint64_t host_sp;         /* of the C frame in tcg_enter */
     uint32_t mxcsr, host_mxcsr;
+    uint16_t fpucw, host_fpucw;
+    bool vectors_saved;       /* vector globals are in their slots, not in registers */
     uint32_t exit_reason;
     uint32_t exit_code;
     uint64_t exit_pc;
@@ -54,7 +56,7 @@ typedef struct TcgRuntime {
 
     uint8_t bounce[64] __attribute__((aligned(64)));
     TcgTlb tlb[TCG_MMU_INDEXES];
-    uint64_t ret_ring[TCG_RETURN_RING];    /* host addresses of regions' checked entries */
+    uint64_t ret_ring[TCG_RETURN_RING];    /* host addresses of return stubs, or of the look-up */
     uint32_t jump_table[TCG_JUMP_TABLE];   /* of low pc bits: checked entry - start of code, 0: none */
 } TcgRuntime;
 

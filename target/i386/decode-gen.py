@@ -6,17 +6,18 @@ The format of the rows is described on top of decode.def. Two rows for the same 
 import re
 import sys
 
-MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3}
+MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3, "V0F": 4, "V0F38": 5, "V0F3A": 6}
+NUM_MAPS = 7
 PREFIXES = {"": ([0, 1, 2, 3], 0), "NP": ([0], 1), "NFx": ([0, 1], 1), "66": ([1], 1), "F3": ([2], 1), "F2": ([3], 1)}
 PREFIX_ENUM = {"": "ANY", "NP": "NONE", "NFx": "NONE_66", "66": "66", "F3": "F3", "F2": "F2"}
-PLACES = "ACDEGHIJMNOPQRSUVWXYZ"
+PLACES = "ABCDEGHIJMNOPQRSUVWXYZ"
 MODRM_PLACES = set("CDEGHMNPQRSUVW")
 SIZES = ["b", "w", "d", "q", "dq", "bs", "v", "z", "y", "m", "a", "p", "s", "n", "ss", "sd", "ps", "pd", "t", "env",
          "fst", "fx", "x"]
 FIXED = {"AL": ("RAX", "b"), "CL": ("RCX", "b"), "DX": ("RDX", "w"), "1": ("ONE", "b"), "rAX": ("RAX", "v"),
          "eAX": ("RAX", "z"), "ST0": ("ST0", "t"), "ES": ("ES", "w"), "CS": ("CS", "w"), "SS": ("SS", "w"), "DS": ("DS", "w"),
          "FS": ("FS", "w"), "GS": ("GS", "w")}
-ATTRS = ["lock", "i64", "o64", "d64", "f64", "cpl0", "pe", "umip", "anymod", "fpu", "mmx", "sse"]
+ATTRS = ["lock", "i64", "o64", "d64", "f64", "cpl0", "pe", "umip", "anymod", "fpu", "mmx", "sse", "l0"]
 FLAGS = "CPAZSO"
 SPLIT = {"mode": 2, "prefix": 4, "mod": 2, "reg": 8, "rm": 8}
 
@@ -45,7 +46,7 @@ class Row:
         self.prefix, self.map, self.count, self.mod, self.reg, self.rm = "", "", 1, None, None, None
         tokens = text.split()
         if tokens[0] in PREFIXES and len(tokens) > 1 and (tokens[0] not in ("66", "F2", "F3") or
-                                                          re.match(r"[0-9A-F]{2}", tokens[1])):
+                                                          re.match(r"V?[0-9A-F]{2}", tokens[1])):
             self.prefix = tokens.pop(0)
         if tokens[0] in MAPS:
             self.map = tokens.pop(0)
@@ -167,7 +168,7 @@ def leaves_of(cells, split):
 
 
 def emit_tables(out, rows, table):
-    slots = {m: [(0, 0)] * 256 for m in range(4)}
+    slots = {m: [(0, 0)] * 256 for m in range(NUM_MAPS)}
     leaves, seen = [0], {}
     for (m, opcode), cells in sorted(table.items()):
         for mode in range(2):
@@ -182,8 +183,8 @@ def emit_tables(out, rows, table):
             leaves.extend(tup)
         bits = " | ".join("X86_SPLIT_" + s.upper() for s in split) or "0"
         slots[m][opcode] = (seen[tup], bits + (" | X86_SLOT_MODRM" if modrm else ""))
-    out.append("const X86Slot x86_slots[4][256] = {")
-    for m in range(4):
+    out.append(f"const X86Slot x86_slots[{NUM_MAPS}][256] = {{")
+    for m in range(NUM_MAPS):
         out.append("    {")
         out += [f"        {{ {b}, {s} }}," for b, s in slots[m]]
         out.append("    },")

@@ -1,6 +1,6 @@
 /*
- * The x86 decoder: prefixes, opcode, ModRM, SIB, displacement, immediates. SDM vol. 2, chapter 2. Not modelled: VEX and EVEX
- * (C4, C5 and 62 where they are prefixes are #UD).
+ * The x86 decoder: prefixes, opcode, ModRM, SIB, displacement, immediates. SDM vol. 2, chapter 2. Not modelled: EVEX (62
+ * where it is a prefix is #UD).
  */
 #include <string.h>
 
@@ -149,8 +149,12 @@ static void read_modrm(Reader *rd, const X86Row *row)
 static void set_sizes(Reader *rd, const X86Row *row)
 {
     X86Insn *in = rd->in;
-    bool p66 = in->prefixes & X86_P_66;
+    bool p66 = (in->prefixes & X86_P_66) && !in->vex;
 
+    if (in->vex) {
+        in->osize = in->rex & X86_REX_W ? W64 : W32;
+        return;
+    }
     if (!rd->code64) {
         in->osize = p66 ? (rd->default_size == W16 ? W32 : W16) : rd->default_size;
     } else if ((in->rex & X86_REX_W) || (row->attr & X86_ATTR_F64)) {
@@ -160,6 +164,40 @@ static void set_sizes(Reader *rd, const X86Row *row)
     } else {
         in->osize = row->attr & X86_ATTR_D64 ? W64 : W32;
     }
+}
+
+/*
+ * C4 and C5 are VEX in 64-bit mode, and elsewhere in protected mode when what would be ModRM of LES and LDS says a register
+ * (2.3.5). Returns the map, or -1 for #UD: a map that does not exist, a prefix that VEX contains (2.3.2).
+ */
+static int read_vex(Reader *rd)
+{
+    X86Insn *in = rd->in;
+    bool three = in->opcode == 0xc4;
+    unsigned map = 1, wrong = in->prefixes & (X86_P_66 | X86_P_F2 | X86_P_F3 | X86_P_LOCK);
+    static const uint8_t pp[4] = { 0, X86_P_66, X86_P_F3, X86_P_F2 };
+    uint8_t b = (uint8_t)take(rd, 1), rxb = (uint8_t)(~b >> 5 & 4);
+
+    wrong |= in->rex;
+    if (three) {
+        rxb = (uint8_t)(~b >> 5);
+        map = b & 31;
+        b = (uint8_t)take(rd, 1);
+    }
+    in->rex = rd->code64 ? X86_REX | rxb | (three && b >> 7 ? X86_REX_W : 0) : 0;
+    in->vvvv = ~b >> 3 & (rd->code64 ? 15 : 7);
+    in->vex_l = b >> 2 & 1;
+    in->prefixes |= pp[b & 3];
+    in->vex = true;
+    in->opcode = (uint8_t)take(rd, 1);
+    return wrong || map < 1 || map > 3 ? -1 : (int)map + X86_MAP_VEX;
+}
+
+static bool is_vex(const Reader *rd, uint64_t key)
+{
+    bool reg = rd->pos < rd->avail && rd->buf[rd->pos] >= 0xc0;
+
+    return (rd->in->opcode & 0xfe) == 0xc4 && (rd->code64 || (reg && (key & KEY_PE) && !(key & KEY_VM86)));
 }
 
 /* The row of opcode in->opcode in map; NULL: there is none. Reads ModRM where there is one. */
@@ -263,16 +301,30 @@ static bool lock_is_wrong(const X86Insn *in)
     return (in->prefixes & X86_P_LOCK) && !((in->row->attr & X86_ATTR_LOCK) && in->mem);
 }
 
+/* VEX: length and the register in vvvv where the row has none (2.3.5.6, 2.3.6.2). */
+static bool vex_is_wrong(const X86Insn *in)
+{
+    bool used = false;
+
+    for (unsigned n = 0; n < in->row->num_ops; n++) {
+        used |= in->row->op[n].place == X86_AT_B;
+    }
+    return (!used && in->vvvv) || ((in->row->attr & X86_ATTR_L0) && in->vex_l);
+}
+
 X86Decode x86_decode(X86Insn *in, const uint8_t *buf, unsigned avail, uint64_t key)
 {
     Reader rd = { .in = in, .buf = buf, .avail = avail, .code64 = key & KEY_CODE64,
                   .default_size = key & KEY_CODE32 ? W32 : W16 };
     const X86Row *row;
-    unsigned map;
+    int map;
 
     *in = (X86Insn){ .seg = S_DS, .base = -1, .index = -1, .code64 = rd.code64 };
-    map = read_opcode(&rd);
-    row = find_row(&rd, map);
+    map = (int)read_opcode(&rd);
+    if (map == 0 && is_vex(&rd, key)) {
+        map = read_vex(&rd);
+    }
+    row = map < 0 ? NULL : find_row(&rd, (unsigned)map);
     if (rd.pos <= MAX_LENGTH && rd.pos > avail) {
         return X86_DECODE_SHORT;
     }
@@ -296,7 +348,7 @@ X86Decode x86_decode(X86Insn *in, const uint8_t *buf, unsigned avail, uint64_t k
         return X86_DECODE_SHORT;
     }
     in->len = (uint8_t)rd.pos;
-    return !row || lock_is_wrong(in) ? X86_DECODE_UD : X86_DECODE_OK;
+    return !row || lock_is_wrong(in) || (in->vex && vex_is_wrong(in)) ? X86_DECODE_UD : X86_DECODE_OK;
 }
 
 unsigned x86_operand_bytes(const X86Insn *in, unsigned n)

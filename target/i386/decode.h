@@ -17,7 +17,7 @@ typedef struct X86Gen X86Gen;
 /* Where an operand is. */
 typedef enum {
     X86_AT_NONE,
-    X86_AT_A, X86_AT_C, X86_AT_D, X86_AT_E, X86_AT_G, X86_AT_H, X86_AT_I, X86_AT_J, X86_AT_M, X86_AT_N, X86_AT_O,
+    X86_AT_A, X86_AT_B, X86_AT_C, X86_AT_D, X86_AT_E, X86_AT_G, X86_AT_H, X86_AT_I, X86_AT_J, X86_AT_M, X86_AT_N, X86_AT_O,
     X86_AT_P, X86_AT_Q, X86_AT_R, X86_AT_S, X86_AT_U, X86_AT_V, X86_AT_W, X86_AT_X, X86_AT_Y, X86_AT_Z,
     X86_AT_RAX, X86_AT_RCX, X86_AT_RDX, X86_AT_ONE, X86_AT_ST0,
     X86_AT_ES, X86_AT_CS, X86_AT_SS, X86_AT_DS, X86_AT_FS, X86_AT_GS,
@@ -34,6 +34,7 @@ enum { /* X86Row.attr: see the legend */
     X86_ATTR_LOCK = 1 << 0, X86_ATTR_I64 = 1 << 1, X86_ATTR_O64 = 1 << 2, X86_ATTR_D64 = 1 << 3, X86_ATTR_F64 = 1 << 4,
     X86_ATTR_CPL0 = 1 << 5, X86_ATTR_PE = 1 << 6, X86_ATTR_UMIP = 1 << 8,
     X86_ATTR_ANYMOD = 1 << 9, X86_ATTR_FPU = 1 << 10, X86_ATTR_MMX = 1 << 11, X86_ATTR_SSE = 1 << 12,
+    X86_ATTR_L0 = 1 << 13,
 };
 
 enum { X86_PREFIX_ANY, X86_PREFIX_NONE, X86_PREFIX_NONE_66, X86_PREFIX_66, X86_PREFIX_F3, X86_PREFIX_F2 };
@@ -65,7 +66,7 @@ typedef struct X86Row {
     uint16_t attr;         /* X86_ATTR_* */
     uint16_t undefined;    /* IR_FLAGS bits that are undefined afterwards */
     uint16_t feature;      /* X86_F_* */
-    uint8_t map;           /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+    uint8_t map;           /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4 to 6: the same with VEX */
     uint8_t opcode, count; /* count opcodes from this one */
     uint8_t prefix;        /* X86_PREFIX_* */
     uint8_t mod;           /* X86_MOD_* */
@@ -85,7 +86,8 @@ typedef struct {
 #include "target/i386/decode.gen.h"
 
 extern const X86Row x86_rows[X86_NUM_ROWS];
-extern const X86Slot x86_slots[4][256];
+enum { X86_MAP_VEX = 3, X86_NUM_MAPS = 7 };
+extern const X86Slot x86_slots[X86_NUM_MAPS][256];
 extern const uint16_t x86_leaves[];     /* number of row + 1, 0: #UD */
 
 enum { X86_P_66 = 1, X86_P_67 = 2, X86_P_F3 = 4, X86_P_F2 = 8, X86_P_LOCK = 16 }; /* F3, F2: only the last one is set */
@@ -100,6 +102,8 @@ typedef struct X86Insn {
     uint8_t rex;           /* 0 or 0x40 to 0x4f */
     uint8_t seg;           /* of the memory operand of ModRM, O or X: S_*, by default or prefix */
     bool seg_prefix;
+    bool vex;
+    uint8_t vvvv, vex_l;   /* VEX: register, vector length bit */
     bool code64;
     uint8_t osize;         /* IrWidth of operand size: W16, W32, W64 */
     uint8_t asize;         /* IrAddrWidth */
@@ -124,7 +128,7 @@ typedef enum {
 } X86Decode;
 
 /*
- * Decodes up to avail bytes at buf. key: KEY_CODE64, KEY_CODE32 (cpu.h). What depends on more than those (features, CPL, mode)
+ * Decodes up to avail bytes at buf. key: KEY_CODE64, KEY_CODE32, KEY_PE, KEY_VM86 (cpu.h). What depends on more than those (features, CPL, mode)
  * is left to the translator. in->len and row are right for OK only.
  */
 X86Decode x86_decode(X86Insn *in, const uint8_t *buf, unsigned avail, uint64_t key);

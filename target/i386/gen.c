@@ -147,9 +147,12 @@ static IrAddr operand_offset(X86Gen *g)
     return a;
 }
 
-IrRef g_effective_address(X86Gen *g)
+IrRef g_effective_address(X86Gen *g, IrWidth w)
 {
-    return offset_of(g, operand_offset(g));
+    IrAddr a = operand_offset(g);
+    IrWidth aw = address_width(a.addr);
+
+    return ir_lea(g->r, w < aw ? w : aw, a.base, a.index, (uint64_t)a.disp, a.scale);
 }
 
 IrAddr g_mem(X86Gen *g, unsigned bytes, bool write)
@@ -191,6 +194,8 @@ static unsigned register_of(const X86Gen *g, unsigned n)
     switch (g->in.row->op[n].place) {
     case X86_AT_G:
         return g->in.reg;
+    case X86_AT_B:
+        return g->in.vvvv;
     case X86_AT_Z:
         return (g->in.opcode & 7) | (g->in.rex & X86_REX_B ? 8 : 0);
     case X86_AT_RAX:

@@ -28,6 +28,7 @@
 
 enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR };
 enum { SHIFT_ROL, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR, SHIFT_SHL, SHIFT_SHR, SHIFT_SAR };
+enum { BLS_R, BLS_MSK, BLS_I };
 enum { BIT_BT, BIT_BTS, BIT_BTR, BIT_BTC };
 enum { CARRY_CMC, CARRY_CLC, CARRY_STC };
 enum { DECIMAL_DAA, DECIMAL_DAS, DECIMAL_AAA, DECIMAL_AAS };
@@ -107,7 +108,7 @@ bool g_is_mem(const X86Gen *g, unsigned n);
 
 /* The memory operand of ModRM (or O), for an access of `bytes`; checked against its segment where the mode needs that. */
 IrAddr g_mem(X86Gen *g, unsigned bytes, bool write);
-IrRef g_effective_address(X86Gen *g);                   /* offset without segment, zero-extended from the address size */
+IrRef g_effective_address(X86Gen *g, IrWidth w);        /* offset without segment, zero-extended from w or the address size */
 /* Any address: a with .addr the address size, as offset in segment seg (S_*); bytes 0: no access is checked. */
 IrAddr g_address(X86Gen *g, unsigned seg, IrAddr a, unsigned bytes, bool write);
 IrAddr g_plus(IrAddr m, int64_t disp);                  /* the same checked operand, disp bytes on */

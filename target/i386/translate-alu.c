@@ -560,3 +560,98 @@ void gen_aad(X86Gen *g)
     ir_set(r, R_RAX, ir_mov(r, W16, ax, v));
     ir_setf(r, ir_test(r, W8, v, v));
 }
+
+/* BMI1 and BMI2 (vol. 2): VEX-encoded, general registers only. Outputs are W32 or W64 wide. */
+
+static void set_g(X86Gen *g, IrRef v, IrRef f)
+{
+    ir_set(g->r, g->in.reg, v);
+    if (f != IR_NONE) {
+        ir_setf(g->r, f);
+    }
+}
+
+void gen_andn(X86Gen *g)
+{
+    IrRef f, a = g_load(g, 1), b = g_load(g, 2), v = ir_andn(g->r, g->in.osize, a, b, &f);
+
+    set_g(g, v, f);
+}
+
+void gen_bls(X86Gen *g) /* arg: BLS_*; the destination is VEX.vvvv */
+{
+    IrRef f, a = g_load(g, 1), v;
+
+    switch (g->in.row->arg) {
+    case BLS_R:
+        v = ir_blsr(g->r, g->in.osize, a, &f);
+        break;
+    case BLS_MSK:
+        v = ir_blsmsk(g->r, g->in.osize, a, &f);
+        break;
+    default:
+        v = ir_blsi(g->r, g->in.osize, a, &f);
+        break;
+    }
+    g_store_result(g, 0, v);
+    ir_setf(g->r, f);
+}
+
+void gen_bzhi(X86Gen *g)
+{
+    IrRef f, a = g_load(g, 1), b = g_load(g, 2), v = ir_bzhi(g->r, g->in.osize, a, b, &f);
+
+    set_g(g, v, f);
+}
+
+void gen_bextr(X86Gen *g)
+{
+    IrRef f, a = g_load(g, 1), b = g_load(g, 2), v = ir_bextr(g->r, g->in.osize, a, b, &f);
+
+    set_g(g, v, f);
+}
+
+void gen_pdep(X86Gen *g)
+{
+    IrRef a = g_load(g, 1), b = g_load(g, 2);
+
+    set_g(g, ir_pdep(g->r, g->in.osize, a, b), IR_NONE);
+}
+
+void gen_pext(X86Gen *g)
+{
+    IrRef a = g_load(g, 1), b = g_load(g, 2);
+
+    set_g(g, ir_pext(g->r, g->in.osize, a, b), IR_NONE);
+}
+
+void gen_mulx(X86Gen *g) /* when both are one register it holds the high half */
+{
+    IrWidth w = g->in.osize;
+    IrRef high, b = g_load(g, 2), low = ir_umul2(g->r, w, g_reg(g, R_RDX), b, &high, NULL);
+
+    g_store_result(g, 1, low);
+    g_store_result(g, 0, high);
+}
+
+void gen_shift_plain(X86Gen *g) /* without flags; arg: SHIFT_* */
+{
+    IrRef a = g_load(g, 1), n = g_load(g, 2), v;
+    IrWidth w = g->in.osize;
+
+    switch (g->in.row->arg) {
+    case SHIFT_SHL:
+        v = ir_shlx(g->r, w, a, n);
+        break;
+    case SHIFT_SHR:
+        v = ir_shrx(g->r, w, a, n);
+        break;
+    case SHIFT_SAR:
+        v = ir_sarx(g->r, w, a, n);
+        break;
+    default:
+        v = ir_ror(g->r, w, a, n, ir_inline(0), NULL);
+        break;
+    }
+    set_g(g, v, IR_NONE);
+}

@@ -65,7 +65,7 @@ void gen_lea(X86Gen *g)
 {
     IrWidth w = g_width(g, 0);
 
-    g_set_reg(g, w, g->in.reg, g_effective_address(g));
+    g_set_reg(g, w, g->in.reg, g_effective_address(g, w));
 }
 
 void gen_xchg(X86Gen *g)

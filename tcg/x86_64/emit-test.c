@@ -1,0 +1,798 @@
+/*
+ * Random regions run by the interpreter and as emitted code; the whole state and memory are
+ * compared. Guests: one with the homes of an x86 one, one without any; user and system mode.
+ * A region in which an undefined flag decides something is skipped and counted.
+ */
+#include <asm/prctl.h>
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tcg/build.h"
+#include "tcg/interp.h"
+#include "tcg/text.h"
+#include "tcg/x86_64/emit.h"
+#include "tcg/x86_64/native.h"
+
+enum { NUM_INT = 10, NUM_VEC = 4, MEM = NUM_INT - 1, MEM_SIZE = 3 * 4096 };
+
+typedef struct {
+    uint64_t g[NUM_INT];
+    uint64_t flags;
+    uint8_t pad0[40];
+    uint8_t x[NUM_VEC][64];
+    uint8_t spill[TCG_SPILL_SLOTS][64] __attribute__((aligned(64)));
+    uint64_t scratch[4];
+    TcgRuntime rt;
+} State;
+
+#define INT(n, h) { "g" #n, offsetof(State, g[n]), 'i', h }
+#define VEC(n, h) { "x" #n, offsetof(State, x[n]), 'v', h }
+/* rax rcx rdx rbx rsi, slot, r15, slot, r8; the memory pointer in rdi. */
+static const TcgGlobal with_homes[] = {
+    INT(0, 0), INT(1, 1), INT(2, 2), INT(3, 3), INT(4, 6), INT(5, -1), INT(6, 15), INT(7, -1), INT(8, 8),
+    INT(9, 7), VEC(0, 0), VEC(1, 1), VEC(2, 13), VEC(3, -1),
+};
+static const TcgGlobal without_homes[] = {
+    INT(0, -1), INT(1, -1), INT(2, -1), INT(3, -1), INT(4, -1), INT(5, -1), INT(6, -1), INT(7, -1),
+    INT(8, -1), INT(9, -1), VEC(0, -1), VEC(1, -1), VEC(2, -1), VEC(3, -1),
+};
+#define GUEST(n, gl) \
+    { .name = n, .globals = gl, .num_globals = NUM_INT + NUM_VEC, .state_size = sizeof(State), \
+      .flags_offset = offsetof(State, flags), .spill_offset = offsetof(State, spill), \
+      .runtime_offset = offsetof(State, rt), .page_bits = 12 }
+static const TcgGuest guests[] = { GUEST("homes", with_homes), GUEST("slots", without_homes) };
+
+static uint64_t help_pure(State *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    return a + 3 * b + 5 * c + 7 * d;
+}
+
+static uint64_t help_reads(State *s, uint64_t a)
+{
+    return a ^ s->g[0] ^ (s->g[1] << 1) ^ (s->g[5] << 2);
+}
+
+static uint64_t help_writes(State *s, uint64_t a, uint64_t b)
+{
+    s->g[2] += a;
+    s->g[6] ^= b;
+    s->g[7] = a - b;
+    return s->g[3];
+}
+
+static uint64_t help_flags(State *s, uint64_t a)
+{
+    uint64_t old = s->flags;
+    s->flags = a & IR_FLAGS;
+    return old;
+}
+
+static uint64_t help_vectors(State *s, uint64_t a)
+{
+    s->x[0][3] ^= (uint8_t)a;
+    s->x[3][9] += 1;
+    return s->x[1][0];
+}
+
+static const TcgHelper helpers[] = {
+    { "pure", (void (*)(void))help_pure, 4, TCG_CALL_PURE | TCG_CALL_VECTORS },
+    { "reads", (void (*)(void))help_reads, 1, TCG_CALL_READS | TCG_CALL_VECTORS },
+    { "writes", (void (*)(void))help_writes, 2, TCG_CALL_WRITES | TCG_CALL_FAULTS | TCG_CALL_VECTORS },
+    { "flags", (void (*)(void))help_flags, 1, TCG_CALL_FLAGS | TCG_CALL_VECTORS },
+    { "vectors", (void (*)(void))help_vectors, 1, TCG_CALL_VECTORS | TCG_CALL_READS },
+};
+
+/* One host with code, state and two copies of memory. */
+typedef struct {
+    const TcgGuest *guest;
+    bool user;
+    X86Emit *emit;
+    TcgThunks thunks;
+    uint8_t *code, *code_end;
+    State *state, *model;
+    uint8_t *mem, *model_mem;
+    TcgTlbEntry tlb[16];
+    TcgSlot slots[TCG_MAX_SLOTS];
+    uint8_t map[65536];
+    IrRegion r;
+    GRand *rand;
+    unsigned slow;
+    /* pools of the block being made */
+    IrRef ints[512], flags[512], vecs[128];
+    unsigned num_ints, num_flags, num_vecs, slot;
+    unsigned labels[4], num_labels;
+} Host;
+
+static Host *the_host; /* for the slow paths, which get only the state */
+
+/* Guest addresses of system mode: memory begins here, 4 KiB pages, the second is MMIO. */
+enum { SYS_BASE = 0x40000000 };
+
+static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
+{
+    State *s = state;
+    memcpy(s->rt.bounce, the_host->mem + (vaddr - SYS_BASE), 1u << (access & TCG_ACCESS_SIZE));
+    the_host->slow++;
+}
+
+static void slow_store(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
+{
+    State *s = state;
+    memcpy(the_host->mem + (vaddr - SYS_BASE), s->rt.bounce, 1u << (access & TCG_ACCESS_SIZE));
+}
+
+static void *map_pages(size_t size, int prot)
+{
+    void *p = mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert_true(p != MAP_FAILED);
+    return p;
+}
+
+static State *new_state(void)
+{
+    uint8_t *p = map_pages(4096 + sizeof(State) + 4096, PROT_READ | PROT_WRITE);
+    return (State *)(p + 4096);
+}
+
+static void fill_tlb(Host *h)
+{
+    memset(h->tlb, 0, sizeof(h->tlb));
+    for (unsigned n = 0; n < 16; n++) {
+        h->tlb[n].tag[0] = h->tlb[n].tag[1] = h->tlb[n].tag[2] = TCG_TLB_EMPTY;
+    }
+    for (unsigned page = 0; page < 3; page++) {
+        uint64_t va = SYS_BASE + 4096u * page;
+        TcgTlbEntry *t = &h->tlb[va >> 12 & 15];
+        t->tag[0] = t->tag[1] = va | (page == 1 ? TCG_TLB_MMIO : 0);
+        t->addend = (uintptr_t)h->mem - SYS_BASE;
+    }
+    h->state->rt.tlb[0] = (TcgTlb){ .mask = 15 << 5, .table = h->tlb };
+}
+
+static void host_init(Host *h, const TcgGuest *guest, bool user, unsigned seed)
+{
+    size_t size = 1 << 20;
+
+    memset(h, 0, sizeof(*h));
+    h->guest = guest;
+    h->user = user;
+    h->code = map_pages(size, PROT_READ | PROT_WRITE | PROT_EXEC);
+    h->code_end = h->code + size;
+    h->state = new_state();
+    h->model = new_state();
+    h->mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
+    h->model_mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
+    h->emit = x86_emit_new(guest);
+    h->state->rt.self = h->state;
+    h->state->rt.mxcsr = 0x1f80;
+    h->state->rt.fpucw = 0x37f;
+    h->state->rt.slow_load = slow_load;
+    h->state->rt.slow_store = slow_store;
+    fill_tlb(h);
+    g_assert_true(x86_emit_thunks(h->emit, h->code, h->code_end, 0, user, &h->thunks));
+    g_assert_true(ir_region_init(&h->r, guest));
+    h->rand = g_rand_new_with_seed(seed);
+    the_host = h;
+}
+
+static void host_finish(Host *h)
+{
+    x86_emit_free(h->emit);
+    ir_region_finish(&h->r);
+    g_rand_free(h->rand);
+    munmap(h->code, 1 << 20);
+    munmap((uint8_t *)h->state - 4096, 4096 + sizeof(State) + 4096);
+    munmap((uint8_t *)h->model - 4096, 4096 + sizeof(State) + 4096);
+    munmap(h->mem, MEM_SIZE);
+    munmap(h->model_mem, MEM_SIZE);
+}
+
+static uint64_t mem_base(const Host *h)
+{
+    return h->user ? (uintptr_t)h->mem : SYS_BASE;
+}
+
+static bool model_load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
+{
+    Host *h = it->opaque;
+    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    memcpy(buf, h->model_mem + (addr - mem_base(h)), size);
+    return true;
+}
+
+static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, unsigned mmu)
+{
+    Host *h = it->opaque;
+    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    memcpy(h->model_mem + (addr - mem_base(h)), buf, size);
+    return true;
+}
+
+/* The natives that random regions use, computed in C. */
+#define PADDD  NATIVE(NP_66, 1, 0xfe, NF_RM)
+#define PXOR   NATIVE(NP_66, 1, 0xef, NF_RM)
+#define PSHUFD (NATIVE(NP_66, 1, 0x70, NF_RM) | NATIVE_IMM8(0x1b))
+#define PSRLDQ (NATIVE(NP_66, 1, 0x73, NF_M) | NATIVE_DIGIT(3) | NATIVE_IMM8(4))
+#define VPADDD (NATIVE(NP_66, 1, 0xfe, NF_RVM) | NATIVE_VEX)
+#define MOVQ_TO (NATIVE(NP_66, 1, 0x6e, NF_RM) | NATIVE_W)
+#define MOVQ_FROM (NATIVE(NP_66, 1, 0x7e, NF_MR) | NATIVE_W)
+#define PMOVMSKB NATIVE(NP_66, 1, 0xd7, NF_RM)
+#define PTEST  NATIVE(NP_66, 2, 0x17, NF_FLAGS)
+
+static void add_dwords(uint8_t *out, const uint8_t *a, const uint8_t *b)
+{
+    for (unsigned i = 0; i < 16; i += 4) {
+        uint32_t x, y;
+        memcpy(&x, a + i, 4);
+        memcpy(&y, b + i, 4);
+        x += y;
+        memcpy(out + i, &x, 4);
+    }
+}
+
+static bool model_native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
+{
+    const uint8_t *a = io->vec[0], *b = in->op == IR_native_m ? io->mem : io->vec[1];
+
+    memcpy(io->result, io->vec[0], 64);
+    switch (in->imm) {
+    case PADDD:
+        add_dwords(io->result, a, b);
+        break;
+    case PXOR:
+        for (unsigned i = 0; i < 16; i++) {
+            io->result[i] = a[i] ^ b[i];
+        }
+        break;
+    case PSHUFD:
+        for (unsigned i = 0; i < 4; i++) {
+            memcpy(io->result + 4 * i, b + 4 * (3 - i), 4);
+        }
+        break;
+    case PSRLDQ:
+        memmove(io->result, a + 4, 12);
+        memset(io->result + 12, 0, 4);
+        break;
+    case VPADDD:
+        memset(io->result, 0, 64);
+        add_dwords(io->result, io->vec[1], io->vec[2]);
+        break;
+    case MOVQ_TO:
+        memset(io->result, 0, 16);
+        memcpy(io->result, &io->integer, 8);
+        break;
+    case MOVQ_FROM:
+        memcpy(&io->int_result, a, 8);
+        break;
+    case PMOVMSKB:
+        for (unsigned i = 0; i < 16; i++) {
+            io->int_result |= (uint64_t)(a[i] >> 7) << i;
+        }
+        break;
+    case PTEST: {
+        bool z = true, c = true;
+        for (unsigned i = 0; i < 16; i++) {
+            z &= !(io->vec[0][i] & io->vec[1][i]);
+            c &= !(~io->vec[0][i] & io->vec[1][i]);
+        }
+        io->flags_result = (z ? IR_Z : 0) | (c ? IR_C : 0);
+        break;
+    }
+    default:
+        g_assert_not_reached();
+    }
+    return true;
+}
+
+static uint32_t rnd(Host *h, uint32_t n)
+{
+    return g_rand_int(h->rand) % n;
+}
+
+static uint64_t rnd64(Host *h)
+{
+    static const uint64_t special[] = {
+        0, 1, 0x7f, 0x80, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 1ull << 63, UINT64_MAX, 31, 32, 64,
+    };
+    uint64_t v = (uint64_t)g_rand_int(h->rand) << 32 | g_rand_int(h->rand);
+
+    switch (rnd(h, 4)) {
+    case 0:
+        return special[rnd(h, G_N_ELEMENTS(special))];
+    case 1:
+        return v >> rnd(h, 64);
+    default:
+        return v;
+    }
+}
+
+static IrRef some_int(Host *h)
+{
+    if (rnd(h, 6) == 0 || h->num_ints == 0) {
+        return ir_inline((int32_t)(rnd64(h) << 2) >> 2);
+    }
+    /* Mostly young values, so that old ones die. */
+    return h->ints[rnd(h, 3) ? h->num_ints - 1 - rnd(h, MIN(h->num_ints, 6)) : rnd(h, h->num_ints)];
+}
+
+static IrRef some_flags(Host *h)
+{
+    if (rnd(h, 10) == 0 || h->num_flags == 0) {
+        return ir_inline(rnd(h, 0x1000) & IR_FLAGS);
+    }
+    return h->flags[rnd(h, 2) ? h->num_flags - 1 : rnd(h, h->num_flags)];
+}
+
+static IrRef some_vec(Host *h)
+{
+    return h->vecs[rnd(h, 2) ? h->num_vecs - 1 : rnd(h, h->num_vecs)];
+}
+
+static void put(Host *h, IrInsn in)
+{
+    uint32_t n = h->r.num_insns++;
+    const char *t = ir_ops[in.op].results;
+
+    h->r.insns[n] = in;
+    for (unsigned i = 0; t[i]; i++) {
+        if (t[i] == 'i') {
+            h->ints[h->num_ints++] = n << 2 | i;
+        } else if (t[i] == 'f') {
+            h->flags[h->num_flags++] = n << 2 | i;
+        } else {
+            h->vecs[h->num_vecs++] = n << 2 | i;
+        }
+    }
+}
+
+/* A value in 0 to 255 and the memory pointer, for addresses that stay inside. */
+static void random_address(Host *h, IrInsn *in, unsigned size)
+{
+    unsigned n = h->r.num_insns;
+
+    put(h, (IrInsn){ .op = IR_get, .imm = MEM });
+    in->arg[0] = n << 2;
+    h->num_ints--;
+    if (rnd(h, 2) && in->op != IR_cmpxchg2) {
+        put(h, (IrInsn){ .op = IR_zext, .w = W8, .arg[0] = some_int(h) });
+        in->arg[1] = (n + 1) << 2;
+        in->aux |= rnd(h, 4);
+    }
+    if (in->op >= IR_native_m && in->op <= IR_native_xm) {
+        in->arg[4] = rnd(h, MEM_SIZE - 2048 - size);
+    } else {
+        in->imm = rnd(h, MEM_SIZE - 2048 - size);
+    }
+}
+
+static void random_memory(Host *h)
+{
+    static const uint8_t rmws[] = { IR_rmw_add, IR_rmw_sub, IR_rmw_and, IR_rmw_or, IR_rmw_xor, IR_rmw_xchg,
+                                    IR_rmw_neg, IR_rmw_not };
+    IrInsn in = { .w = rnd(h, 4) };
+
+    switch (rnd(h, 6)) {
+    case 0:
+    case 1:
+        in.op = IR_ld;
+        random_address(h, &in, 8);
+        in.aux |= (rnd(h, 2) ? IR_MEM_SIGNED : 0) | (rnd(h, 4) ? 0 : IR_MEM_SWAP);
+        break;
+    case 2:
+    case 3:
+        in.op = IR_st;
+        random_address(h, &in, 8);
+        in.aux |= rnd(h, 4) ? 0 : IR_MEM_SWAP;
+        in.arg[2] = some_int(h);
+        break;
+    case 4:
+        in.op = rmws[rnd(h, G_N_ELEMENTS(rmws))];
+        random_address(h, &in, 8);
+        in.arg[2] = strlen(ir_ops[in.op].args) > 2 ? some_int(h) : IR_NONE;
+        put(h, in);
+        if (in.op != IR_rmw_xchg && in.op != IR_rmw_add) {
+            /* The old value is not to be had. */
+            h->num_ints--;
+        }
+        return;
+    default:
+        if (!h->user) {
+            return;
+        }
+        in.op = IR_cmpxchg;
+        random_address(h, &in, 8);
+        in.arg[2] = some_int(h);
+        in.arg[3] = some_int(h);
+        break;
+    }
+    put(h, in);
+}
+
+static void random_vector(Host *h)
+{
+    static const uint64_t two[] = { PADDD, PXOR };
+    IrInsn in = { .w = W128 };
+    unsigned g = NUM_INT + rnd(h, NUM_VEC);
+
+    switch (rnd(h, 11)) {
+    case 0:
+        put(h, (IrInsn){ .op = IR_getv, .w = W128, .imm = g });
+        return;
+    case 1:
+    case 2: {
+        static const IrWidth w[] = { W32, W64, W128 };
+        unsigned i = rnd(h, 3);
+        bool clear = i == 2 && rnd(h, 2);
+        put(h, (IrInsn){ .op = IR_setv, .w = w[i], .imm = g, .arg[0] = some_vec(h), .aux = clear });
+        return;
+    }
+    case 3:
+        in = (IrInsn){ .op = IR_ldv, .w = W32 + rnd(h, 3) };
+        random_address(h, &in, 16);
+        break;
+    case 4:
+        in = (IrInsn){ .op = IR_stv, .w = W32 + rnd(h, 3) };
+        random_address(h, &in, 16);
+        in.arg[2] = some_vec(h);
+        break;
+    case 5:
+        in.op = IR_native;
+        in.imm = two[rnd(h, 2)];
+        in.arg[0] = some_vec(h);
+        in.arg[1] = some_vec(h);
+        break;
+    case 6:
+        in.op = IR_native;
+        in.imm = rnd(h, 2) ? PSHUFD : VPADDD;
+        in.arg[1] = some_vec(h);
+        in.arg[2] = in.imm == VPADDD ? some_vec(h) : IR_NONE;
+        break;
+    case 7:
+        in.op = IR_native;
+        in.imm = PSRLDQ;
+        in.arg[0] = some_vec(h);
+        break;
+    case 8:
+        in.op = IR_native_vi;
+        in.imm = MOVQ_TO;
+        in.arg[1] = some_int(h);
+        break;
+    case 9:
+        in.op = IR_native_iv;
+        in.imm = rnd(h, 3) == 0 ? PTEST : rnd(h, 2) ? PMOVMSKB : MOVQ_FROM;
+        in.arg[0] = some_vec(h);
+        in.arg[1] = in.imm == PTEST ? some_vec(h) : IR_NONE;
+        put(h, in);
+        if (in.imm == PTEST) {
+            h->num_ints--;
+        } else {
+            h->num_flags--;
+        }
+        return;
+    default:
+        in.op = IR_native_m;
+        in.imm = PADDD;
+        in.arg[2] = some_vec(h);
+        random_address(h, &in, 16);
+        in.imm = PADDD;
+        /* Legacy memory operands are aligned to 16. */
+        in.aux &= ~IR_MEM_SCALE;
+        in.arg[1] = IR_NONE;
+        in.arg[4] &= ~15u;
+        in.aux |= IR_MEM_ALIGNED;
+        break;
+    }
+    put(h, in);
+}
+
+static void random_pure(Host *h)
+{
+    IrInsn in = { 0 };
+    const IrOpDef *def;
+
+    do {
+        in.op = rnd(h, IR_NUM_OPS);
+    } while (!(ir_ops[in.op].flags & IR_T_PURE) || !x86_has(in.op));
+    def = &ir_ops[in.op];
+    do {
+        in.w = def->flags & IR_T_WIDTH ? rnd(h, 4) : 0;
+    } while (!ir_width_ok(&in));
+    if (def->flags & IR_T_COND) {
+        in.aux = rnd(h, 16);
+    }
+    if (in.op == IR_lea) {
+        in.aux = rnd(h, 4);
+        in.imm = (rnd(h, 4) ? (uint64_t)(int64_t)(int32_t)rnd64(h) : rnd64(h));
+    } else if (in.op == IR_extract || in.op == IR_deposit) {
+        unsigned len = 1 + rnd(h, 64), pos = rnd(h, 65 - len);
+        in.imm = rnd(h, 3) ? pos | len << 8 : 8 | 8 << 8;
+    } else if (in.op == IR_fmerge || in.op == IR_fnot) {
+        in.imm = rnd(h, 3) ? rnd(h, 0x1000) & IR_FLAGS : IR_C;
+    }
+    for (unsigned n = 0; n < def->num_args; n++) {
+        in.arg[n] = def->args[n] == 'f' ? some_flags(h) : some_int(h);
+    }
+    put(h, in);
+}
+
+static void random_op(Host *h)
+{
+    switch (rnd(h, 16)) {
+    case 0:
+    case 1:
+        put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
+        break;
+    case 2:
+    case 3:
+    case 4:
+        put(h, (IrInsn){ .op = IR_set, .imm = rnd(h, MEM), .arg[0] = some_int(h) });
+        break;
+    case 5:
+        put(h, (IrInsn){ .op = IR_setf, .arg[0] = some_flags(h) });
+        break;
+    case 6:
+    case 7:
+        random_memory(h);
+        break;
+    case 8:
+        random_vector(h);
+        break;
+    case 9:
+        if (rnd(h, 3) == 0) {
+            const TcgHelper *help = &helpers[rnd(h, G_N_ELEMENTS(helpers))];
+            IrInsn in = { .op = IR_call, .imm = (uintptr_t)help };
+            for (unsigned n = 0; n < help->num_args; n++) {
+                in.arg[n] = some_int(h);
+            }
+            put(h, in);
+        } else if (rnd(h, 2)) {
+            unsigned off = offsetof(State, scratch) + 8 * rnd(h, 4);
+            put(h, (IrInsn){ .op = IR_sts, .w = rnd(h, 4), .imm = off, .arg[0] = some_int(h) });
+            put(h, (IrInsn){ .op = IR_lds, .w = rnd(h, 4), .imm = off });
+        } else {
+            put(h, (IrInsn){ .op = IR_const, .imm = rnd64(h) });
+        }
+        break;
+    case 10:
+        if (rnd(h, 3) == 0 && h->slot < 20) {
+            put(h, (IrInsn){ .op = IR_exit_cond, .aux = rnd(h, 16), .arg[0] = some_flags(h),
+                             .imm = 0x1000 + h->slot, .aux2 = h->slot });
+            h->slot++;
+        } else if (rnd(h, 4) == 0) {
+            put(h, (IrInsn){ .op = IR_getf });
+        } else if (rnd(h, 4) == 0) {
+            put(h, (IrInsn){ .op = IR_poll });
+        }
+        break;
+    default:
+        random_pure(h);
+        break;
+    }
+}
+
+static void start_block(Host *h, int label)
+{
+    h->num_ints = h->num_flags = h->num_vecs = 0;
+    if (label >= 0) {
+        put(h, (IrInsn){ .op = IR_block, .imm = (unsigned)label });
+    }
+    put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns });
+    put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
+    put(h, (IrInsn){ .op = IR_getf });
+    put(h, (IrInsn){ .op = IR_getv, .w = W128, .imm = NUM_INT + rnd(h, NUM_VEC) });
+}
+
+static void random_region(Host *h, unsigned size)
+{
+    ir_region_reset(&h->r);
+    h->slot = 1;
+    start_block(h, -1);
+    for (unsigned b = 1; b <= 3; b++) {
+        for (unsigned n = 0; n < size; n++) {
+            random_op(h);
+        }
+        if (b == 3) {
+            break;
+        }
+        h->r.num_blocks = b + 1;
+        /* Forward only: regions end. */
+        if (rnd(h, 2)) {
+            IrInsn in = { .op = rnd(h, 2) ? IR_brcond : IR_brz, .imm = b };
+            in.arg[0] = in.op == IR_brz ? some_int(h) : some_flags(h);
+            in.w = in.op == IR_brz ? rnd(h, 4) : 0;
+            in.aux = rnd(h, in.op == IR_brz ? 2 : 16);
+            put(h, in);
+            random_op(h);
+            random_op(h);
+        }
+        if (rnd(h, 2)) {
+            put(h, (IrInsn){ .op = IR_br, .imm = b });
+        }
+        start_block(h, (int)b);
+    }
+    if (rnd(h, 4) == 0) {
+        put(h, (IrInsn){ .op = IR_exit_ind, .arg[0] = some_int(h), .aux = 0 });
+    } else if (rnd(h, 4) == 0) {
+        put(h, (IrInsn){ .op = IR_leave, .imm = 7 });
+    } else {
+        put(h, (IrInsn){ .op = IR_exit, .imm = 0x1000, .aux = 0 });
+    }
+}
+
+static void random_state(Host *h)
+{
+    for (unsigned n = 0; n < NUM_INT; n++) {
+        h->state->g[n] = rnd64(h);
+    }
+    h->state->g[MEM] = mem_base(h);
+    h->state->flags = rnd(h, 0x1000) & IR_FLAGS;
+    for (unsigned n = 0; n < NUM_VEC * 64; n++) {
+        h->state->x[n / 64][n % 64] = n % 64 < 32 ? (uint8_t)g_rand_int(h->rand) : 0;
+    }
+    for (unsigned n = 0; n < MEM_SIZE; n += 4) {
+        uint32_t v = g_rand_int(h->rand);
+        memcpy(h->mem + n, &v, 4);
+    }
+    memset(h->state->scratch, 0, sizeof(h->state->scratch));
+    memcpy(h->model, h->state, offsetof(State, rt));
+    memcpy(h->model_mem, h->mem, MEM_SIZE);
+}
+
+static void run_code(Host *h, const uint8_t *code)
+{
+    void (*enter)(void *, const void *);
+    unsigned long gs = (uintptr_t)h->state;
+
+    memcpy(&enter, &h->thunks.enter, sizeof(enter));
+    syscall(SYS_arch_prctl, ARCH_SET_GS, gs);
+    enter(h->state, code);
+}
+
+static TcgEmitResult emit(Host *h, TcgEmitted *out)
+{
+    TcgEmitJob job = {
+        .ir = &h->r, .thunks = &h->thunks, .user = h->user, .pc = 0x4000,
+        .code = (uint8_t *)(((uintptr_t)h->thunks.end + 63) & ~63ul), .code_end = h->code_end,
+        .slots = h->slots, .map = h->map, .map_end = h->map + sizeof(h->map),
+    };
+
+    return x86_emit(h->emit, &job, out);
+}
+
+static uint8_t *code_at(Host *h)
+{
+    return (uint8_t *)(((uintptr_t)h->thunks.end + 63) & ~63ul);
+}
+
+static void explain(Host *h, const TcgEmitted *out, const char *what)
+{
+    FILE *f = fopen("/tmp/tcg-emit-fail.bin", "wb");
+
+    ir_print(stderr, &h->r);
+    if (f) {
+        fwrite(code_at(h), 1, out->size, f);
+        fclose(f);
+    }
+    for (unsigned n = 0; n < NUM_INT; n++) {
+        fprintf(stderr, "g%u: code %#lx model %#lx\n", n, h->state->g[n], h->model->g[n]);
+    }
+    fprintf(stderr, "flags: code %#lx model %#lx; entry at %#x\n", h->state->flags, h->model->flags,
+            out->entry);
+    g_error("%s differs", what);
+}
+
+static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const IrStop *stop)
+{
+    uint32_t keep = IR_FLAGS & ~it->flags_undefined;
+    uint64_t pc = h->state->rt.exit_reason == TCG_EXIT_LINK ? h->state->rt.exit_slot->pc
+                                                             : h->state->rt.exit_pc;
+
+    if (pc != stop->pc) {
+        fprintf(stderr, "pc: code %#lx model %#lx, reason %u\n", pc, stop->pc, h->state->rt.exit_reason);
+        explain(h, out, "pc");
+    }
+    if (memcmp(h->state->g, h->model->g, sizeof(h->state->g)) != 0) {
+        explain(h, out, "an integer global");
+    }
+    if ((h->state->flags & keep) != (h->model->flags & keep)) {
+        explain(h, out, "flags");
+    }
+    if (memcmp(h->state->scratch, h->model->scratch, sizeof(h->state->scratch)) != 0) {
+        explain(h, out, "a state field");
+    }
+    for (unsigned n = 0; n < NUM_VEC; n++) {
+        if (memcmp(h->state->x[n], h->model->x[n], 32) != 0) {
+            fprintf(stderr, "x%u\n", n);
+            explain(h, out, "a vector global");
+        }
+    }
+    if (memcmp(h->mem, h->model_mem, MEM_SIZE) != 0) {
+        for (unsigned n = 0; n < MEM_SIZE; n++) {
+            if (h->mem[n] != h->model_mem[n]) {
+                fprintf(stderr, "memory %#x: code %#x model %#x\n", n, h->mem[n], h->model_mem[n]);
+            }
+        }
+        explain(h, out, "memory");
+    }
+}
+
+/* Returns false when the region could not be compared. */
+static bool one_region(Host *h, unsigned size)
+{
+    IrInterp it = { .state = h->model, .opaque = h, .load = model_load, .store = model_store,
+                    .native = model_native };
+    const char *error;
+    TcgEmitResult res;
+    TcgEmitted out;
+    IrStop stop;
+    uint32_t at;
+
+    random_region(h, size);
+    error = ir_verify(&h->r, &at);
+    if (error) {
+        ir_print(stderr, &h->r);
+        g_error("op %u: %s", at, error);
+    }
+    random_state(h);
+    stop = ir_interp(&it, &h->r);
+    if (it.undefined_used) {
+        return false;
+    }
+    res = emit(h, &out);
+    if (res != TCG_EMIT_OK) {
+        ir_print(stderr, &h->r);
+        g_error("emit: %d, %s, op %s", res, out.why,
+                out.unsupported_op < IR_NUM_OPS ? ir_ops[out.unsupported_op].name : "-");
+    }
+    if (g_getenv("TCG_TEST_DUMP")) {
+        FILE *f = fopen("/tmp/tcg-emit-last.bin", "wb");
+        fwrite(code_at(h), 1, out.size, f);
+        fclose(f);
+        f = fopen("/tmp/tcg-emit-last.ir", "w");
+        ir_print(f, &h->r);
+        fclose(f);
+    }
+    run_code(h, code_at(h) + out.entry);
+    compare(h, &out, &it, &stop);
+    return true;
+}
+
+static void test_random(gconstpointer data)
+{
+    unsigned kind = GPOINTER_TO_UINT(data), skipped = 0, ran = 0;
+    unsigned rounds = g_getenv("TCG_TEST_ROUNDS") ? atoi(g_getenv("TCG_TEST_ROUNDS")) : 4000;
+    unsigned first = g_getenv("TCG_TEST_SEED") ? atoi(g_getenv("TCG_TEST_SEED")) : 0;
+    Host *h = g_new(Host, 1);
+
+    host_init(h, &guests[kind & 1], !(kind & 2), 1);
+    for (unsigned n = first; n < first + rounds; n++) {
+        g_rand_set_seed(h->rand, n * 4 + kind);
+        if (g_getenv("TCG_TEST_SEED")) {
+            fprintf(stderr, "seed %u\n", n);
+        }
+        if (one_region(h, 1 + (n - first) * 40 / rounds)) {
+            ran++;
+        } else {
+            skipped++;
+        }
+    }
+    g_test_message("%u regions compared, %u skipped, %u slow accesses", ran, skipped, h->slow);
+    g_assert_cmpuint(ran, >, rounds / 4);
+    g_assert_true((kind & 2) == 0 || h->slow > 0);
+    host_finish(h);
+    g_free(h);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/tcg/x86_64/random/user-homes", GUINT_TO_POINTER(0), test_random);
+    g_test_add_data_func("/tcg/x86_64/random/user-slots", GUINT_TO_POINTER(1), test_random);
+    g_test_add_data_func("/tcg/x86_64/random/system-homes", GUINT_TO_POINTER(2), test_random);
+    g_test_add_data_func("/tcg/x86_64/random/system-slots", GUINT_TO_POINTER(3), test_random);
+    return g_test_run();
+}

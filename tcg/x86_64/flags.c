@@ -1,0 +1,401 @@
+/*
+ * Flags: at most one value is in EFLAGS, which is also the home of the guest's flags at
+ * region and block boundaries. A value that is still wanted when EFLAGS is about to be destroyed is
+ * remembered as a recipe when the operands that made it are at hand, else saved.
+ */
+#include "tcg/x86_64/internal.h"
+
+static bool guest_wants(const X86Emit *e, IrRef f)
+{
+    return f == e->guest_flags && e->guest_flags_last >= e->n;
+}
+
+/* Whether f is wanted by a later op, or as the guest's flags from this op on. */
+bool x86_flags_live(const X86Emit *e, IrRef f)
+{
+    if (f == IR_NONE) {
+        return false;
+    }
+    return guest_wants(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last > e->n);
+}
+
+/* The same, or by this op, which may not have used it yet. */
+static bool wanted_now(const X86Emit *e, IrRef f)
+{
+    return x86_flags_live(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last == e->n);
+}
+
+static X86Mem slot_mem(const X86Emit *e)
+{
+    return x86_state(e->guest->flags_offset);
+}
+
+static bool is_saved(const X86Emit *e, IrRef f)
+{
+    return (f == e->guest_flags && e->in_slot) || ir_is_inline(f) ||
+           (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL) || e->recipe.flags == f;
+}
+
+/* EFLAGS to m: SDM PUSHFQ; POP changes no flags. */
+static void store_flags(Asm *a, const X86Mem *m)
+{
+    x86_byte(a, 0x9c);
+    x86_rm(a, 0x8f, W32, 0, m);
+}
+
+static void save(X86Emit *e, IrRef f)
+{
+    X86Mem m;
+
+    if (f == e->guest_flags) {
+        m = slot_mem(e);
+        e->in_slot = true;
+    } else {
+        Val *v = &e->val[f];
+        for (v->spill = 0; e->spill_val[v->spill] != IR_NONE; v->spill++) {
+            IrRef held = e->spill_val[v->spill];
+            if (e->val[held].last < e->n && held != e->recipe.a && held != e->recipe.b) {
+                e->val[held].spill = NO_SPILL;
+                break;
+            }
+            if (v->spill == TCG_SPILL_SLOTS - 1) {
+                x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
+                break;
+            }
+        }
+        e->spill_val[v->spill] = f;
+        m = x86_spill_mem(e, v->spill);
+    }
+    store_flags(&e->a, &m);
+}
+
+static bool located(const X86Emit *e, IrRef ref)
+{
+    const Val *v;
+
+    if (ir_is_inline(ref)) {
+        return true;
+    }
+    v = &e->val[ref];
+    return (v->reg != NO_REG && !(e->overwritten >> v->reg & 1)) || v->spill != NO_SPILL || v->global != NO_GLOBAL;
+}
+
+/* Where a located value is, without moving anything. */
+static Opnd whereabouts(X86Emit *e, IrRef ref)
+{
+    const Val *v;
+
+    if (ref == IR_NONE || ir_is_inline(ref)) {
+        return (Opnd){ .kind = K_IMM, .imm = ref ? (uint64_t)ir_inline_value(ref) : 0 };
+    }
+    v = &e->val[ref];
+    if (v->reg != NO_REG) {
+        return (Opnd){ .kind = K_REG, .reg = v->reg };
+    }
+    if (!located(e, ref)) {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "an operand of flags is nowhere");
+        return (Opnd){ .kind = K_IMM };
+    }
+    return (Opnd){ .kind = K_MEM, .mem = v->spill != NO_SPILL
+                                             ? x86_spill_mem(e, v->spill)
+                                             : x86_state(e->guest->globals[v->global].offset) };
+}
+
+/* Finds how f can be made again from what is at hand. */
+static bool find_recipe(const X86Emit *e, IrRef f, Recipe *r)
+{
+    const IrInsn *d = ir_def(e->ir, f);
+    IrRef result = f & ~3u;
+
+    *r = (Recipe){ .flags = f, .w = d->w };
+    switch (d->op) {
+    case IR_cmp:
+    case IR_sub:
+        r->a = d->arg[0];
+        r->b = d->arg[1];
+        break;
+    case IR_test:
+        r->a = d->arg[0];
+        r->b = d->arg[1];
+        r->test = true;
+        break;
+    case IR_and:
+    case IR_or:
+    case IR_xor:
+        r->a = r->b = result;
+        r->test = true;
+        break;
+    default:
+        return false;
+    }
+    if (ir_is_inline(r->a) || !located(e, r->a) || !located(e, r->b)) {
+        return false;
+    }
+    if (!ir_is_inline(r->b) && e->val[r->a].reg == NO_REG && e->val[r->b].reg == NO_REG) {
+        return false; /* memory with memory */
+    }
+    return true;
+}
+
+static void alu_rr_or_imm(Asm *a, bool test, IrWidth w, const Opnd *oa, const Opnd *ob)
+{
+    uint32_t wide = w == W8 ? 0 : 1;
+
+    if (ob->kind == K_IMM) {
+        uint32_t op = test ? 0xf6 | wide : 0x80 | wide;
+        unsigned digit = test ? 0 : 7;
+        bool small = !test && w != W8 && (int64_t)ob->imm == (int8_t)ob->imm;
+        op = (small ? 0x83 : op) | X_RM8 * !wide;
+        if (oa->kind == K_REG) {
+            x86_rr(a, op, w, digit, oa->reg);
+        } else {
+            x86_rm(a, op, w, digit, &oa->mem);
+        }
+        x86_imm(a, small ? W8 : w, ob->imm);
+    } else if (ob->kind == K_REG) {
+        uint32_t op = (test ? 0x84 : 0x38) | wide | (wide ? 0 : X_REG8 | X_RM8);
+        if (oa->kind == K_REG) {
+            x86_rr(a, op, w, ob->reg, oa->reg);
+        } else {
+            x86_rm(a, op, w, ob->reg, &oa->mem);
+        }
+    } else {
+        x86_rm(a, (test ? 0x84 : 0x3a) | wide | (wide ? 0 : X_REG8), w, oa->reg, &ob->mem);
+    }
+}
+
+void x86_remake(Asm *a, const Recipe *r, Opnd oa, Opnd ob)
+{
+    if (oa.kind == K_MEM && ob.kind == K_MEM) {
+        Opnd t = { .kind = K_REG, .reg = RDX };
+        x86_byte(a, 0x50 | RDX);
+        x86_rm(a, 0x8b, W64, RDX, &oa.mem);
+        alu_rr_or_imm(a, r->test, r->w, &t, &ob);
+        x86_byte(a, 0x58 | RDX);
+        return;
+    }
+    alu_rr_or_imm(a, r->test, r->w, &oa, &ob);
+}
+
+/* The recipe's flags into EFLAGS, whose value nobody wants any more. */
+static void remake(X86Emit *e)
+{
+    x86_remake(&e->a, &e->recipe, whereabouts(e, e->recipe.a), whereabouts(e, e->recipe.b));
+    e->ef = e->recipe.flags;
+}
+
+void x86_clobber_flags(X86Emit *e)
+{
+    IrRef f = e->ef;
+    Recipe r;
+
+    if (f != IR_NONE && x86_flags_live(e, f) && !is_saved(e, f)) {
+        if (f != FLAGS_ENTRY && (e->recipe.flags == IR_NONE || !wanted_now(e, e->recipe.flags)) &&
+            find_recipe(e, f, &r)) {
+            e->recipe = r;
+        } else {
+            save(e, f);
+        }
+    }
+    e->ef = IR_NONE;
+}
+
+/* Saves f, now in EFLAGS, for good. */
+static void save_for_good(X86Emit *e, IrRef f)
+{
+    bool kept = (f == e->guest_flags && e->in_slot) || (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL);
+
+    if (!kept) {
+        save(e, f);
+    }
+    if (e->recipe.flags == f) {
+        e->recipe.flags = IR_NONE;
+    }
+}
+
+void x86_lose_value(X86Emit *e, IrRef ref)
+{
+    IrRef f = e->recipe.flags, had = e->ef;
+
+    if (f == IR_NONE || (ref != e->recipe.a && ref != e->recipe.b)) {
+        return;
+    }
+    if (!wanted_now(e, f) || f == had) {
+        e->recipe.flags = IR_NONE;
+        return;
+    }
+    if (had != IR_NONE && !is_saved(e, had) && wanted_now(e, had)) {
+        save(e, had);
+    }
+    remake(e);
+    save_for_good(e, f);
+}
+
+/* The constant or stored image in EFLAGS: AH by SAHF, O by an addition that overflows. */
+static void load_image(X86Emit *e, IrRef f, const X86Mem *m)
+{
+    Asm *a = &e->a;
+
+    if (!m && ((uint32_t)ir_inline_value(f) & IR_FLAGS) == (IR_Z | IR_P)) {
+        x86_rr(a, 0x39, W32, RSP, RSP);
+        return;
+    }
+    x86_byte(a, 0x50); /* push rax */
+    if (m) {
+        x86_rm(a, 0x8b, W32, RAX, m);
+        x86_rr(a, 0xc1, W16, 0, RAX); /* rol ax, 8 */
+        x86_byte(a, 8);
+        x86_rr(a, 0x80, W8, 4, RAX);  /* and al, 8: O alone */
+        x86_byte(a, 8);
+    } else {
+        uint32_t bits = (uint32_t)ir_inline_value(f);
+        x86_mov_imm(a, RAX, (bits & 0xff) << 8 | (bits >> 8 & 8));
+    }
+    x86_byte(a, 0x04); /* add al, 0x78 */
+    x86_byte(a, 0x78);
+    x86_byte(a, 0x9e); /* sahf */
+    x86_byte(a, 0x58);
+}
+
+/* For a call: nothing stays in EFLAGS, and no recipe, whose operands may move. */
+void x86_save_flags(X86Emit *e)
+{
+    x86_lose_value(e, e->recipe.a);
+    if (e->ef != IR_NONE && x86_flags_live(e, e->ef) && !is_saved(e, e->ef)) {
+        save(e, e->ef);
+    }
+    e->ef = IR_NONE;
+    e->recipe.flags = IR_NONE;
+}
+
+void x86_need_flags(X86Emit *e, IrRef f)
+{
+    X86Mem m;
+
+    if (e->ef == f || f == IR_NONE) {
+        return;
+    }
+    x86_clobber_flags(e);
+    if (ir_is_inline(f)) {
+        load_image(e, f, NULL);
+    } else if (e->recipe.flags == f) {
+        remake(e);
+    } else if (f == e->guest_flags && e->in_slot) {
+        m = slot_mem(e);
+        load_image(e, f, &m);
+    } else if (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL) {
+        m = x86_spill_mem(e, e->val[f].spill);
+        load_image(e, f, &m);
+    } else {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "flags are nowhere"); /* lost: a mistake of ours */
+    }
+    e->ef = f;
+}
+
+void x86_flags_to_slot(X86Emit *e)
+{
+    IrRef f = e->guest_flags;
+    X86Mem m = slot_mem(e);
+
+    if (e->in_slot) {
+        return;
+    }
+    if (ir_is_inline(f)) {
+        x86_rm(&e->a, 0xc7, W64, 0, &m);
+        x86_i32(&e->a, (uint32_t)ir_inline_value(f));
+    } else {
+        if (e->ef != f) {
+            x86_need_flags(e, f);
+        }
+        store_flags(&e->a, &m);
+    }
+    e->in_slot = true;
+}
+
+void x86_flags_for_fault(X86Emit *e)
+{
+    if (e->ef != e->guest_flags && !e->in_slot) {
+        if (ir_is_inline(e->guest_flags) || x86_flags_live(e, e->ef)) {
+            x86_flags_to_slot(e);
+        } else {
+            x86_need_flags(e, e->guest_flags);
+        }
+    }
+}
+
+/* The old guest flags are about to lose their slot: a later use needs a place of its own. */
+void x86_keep_old_flags(X86Emit *e)
+{
+    IrRef f = e->guest_flags;
+    X86Mem from = slot_mem(e), to;
+    Val *v;
+
+    if (f == FLAGS_ENTRY || ir_is_inline(f) || e->val[f].last <= e->n || e->ef == f ||
+        e->recipe.flags == f || e->val[f].spill != NO_SPILL) {
+        return;
+    }
+    v = &e->val[f];
+    for (unsigned s = 0; s < TCG_SPILL_SLOTS && v->spill == NO_SPILL; s++) {
+        if (e->spill_val[s] == IR_NONE) {
+            v->spill = (uint8_t)s;
+            e->spill_val[s] = f;
+        }
+    }
+    if (v->spill == NO_SPILL) {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
+        return;
+    }
+    to = x86_spill_mem(e, v->spill);
+    x86_rm(&e->a, 0xff, W32, 6, &from); /* push, pop: no register, no flags */
+    x86_rm(&e->a, 0x8f, W32, 0, &to);
+}
+
+void x86_set_flags(X86Emit *e, const IrInsn *in)
+{
+    IrRef f = in->arg[0];
+
+    if (in->op == IR_getf) {
+        f = e->n << 2;
+        if (e->guest_flags != FLAGS_ENTRY && !ir_is_inline(e->guest_flags) &&
+            e->val[e->guest_flags].last > e->n) {
+            /* The old name goes on: it gets a place of its own. */
+            IrRef had;
+            x86_flags_to_slot(e);
+            had = e->ef;
+            e->ef = IR_NONE;
+            e->recipe.flags = e->recipe.flags == e->guest_flags ? IR_NONE : e->recipe.flags;
+            x86_keep_old_flags(e);
+            e->ef = had;
+        }
+        if (e->ef != e->guest_flags && e->recipe.flags != e->guest_flags) {
+            x86_flags_to_slot(e); /* a constant's or a spill slot's name changes too */
+        }
+        e->ef = e->ef == e->guest_flags ? f : e->ef;
+        if (e->recipe.flags == e->guest_flags) {
+            e->recipe.flags = f;
+        }
+        e->guest_flags = f;
+        return;
+    }
+    e->guest_flags_last = e->observed[e->n];
+    if (e->guest_flags == f) {
+        return;
+    }
+    x86_keep_old_flags(e);
+    e->guest_flags = f;
+    e->in_slot = false;
+}
+
+void x86_made_flags(X86Emit *e, IrRef f)
+{
+    e->ef = f;
+}
+
+void x86_forget_flags(X86Emit *e)
+{
+    e->ef = FLAGS_ENTRY;
+    e->guest_flags = FLAGS_ENTRY;
+    e->guest_flags_last = e->observed[e->n];
+    e->in_slot = false;
+    e->recipe.flags = IR_NONE;
+}

@@ -1,0 +1,600 @@
+/*
+ * Guest memory. In user mode an access is an operand of the instruction. In system mode the
+ * TLB is compared inline and leaves r10 = guest address, r11 = addend, so that the access is
+ * [r10 + r11]. A miss goes out of line to the slow path, which reads into the bounce
+ * buffer and comes back with r10, r11 that address it; what writes is repeated on the buffer
+ * and stored from there. So every op has one form of its access, whatever it does with it.
+ */
+#include "tcg/x86_64/internal.h"
+
+static bool fold_address(X86Emit *e, const IrInsn *in, X86Mem *m)
+{
+    bool native = in->op >= IR_native_m && in->op <= IR_native_xm;
+    int64_t disp = native ? (int32_t)in->arg[4] : (int64_t)in->imm;
+
+    *m = (X86Mem){ .base = NO_REG, .index = NO_REG, .scale = in->aux & IR_MEM_SCALE };
+    if (in->op == IR_cmpxchg2) {
+        m->scale = 0;
+    }
+    if (in->arg[0] != IR_NONE) {
+        m->base = (uint8_t)x86_load(e, in->arg[0]);
+    }
+    if (in->op != IR_cmpxchg2 && in->arg[1] != IR_NONE) {
+        m->index = (uint8_t)x86_load(e, in->arg[1]);
+    }
+    if (in->aux2 >> IR_ADDR_SHIFT != IR_A64) {
+        disp = (int32_t)disp;
+    }
+    if (disp != (int32_t)disp) {
+        unsigned t = x86_alloc(e, false);
+        x86_mov_imm(&e->a, t, (uint64_t)disp);
+        if (m->base != NO_REG && m->index != NO_REG) {
+            X86Mem sum = { .base = (uint8_t)t, .index = m->base };
+            x86_rm(&e->a, 0x8d, W64, t, &sum);
+            m->base = (uint8_t)t;
+        } else if (m->base == NO_REG) {
+            m->base = (uint8_t)t;
+        } else {
+            m->index = (uint8_t)t;
+            m->scale = 0;
+        }
+        disp = 0;
+    }
+    m->disp = (int32_t)disp;
+    return true;
+}
+
+static X86Mem user_address(X86Emit *e, const IrInsn *in)
+{
+    X86Mem m;
+
+    fold_address(e, in, &m);
+    switch (in->aux2 >> IR_ADDR_SHIFT) {
+    case IR_A32:
+        m.a32 = m.base != NO_REG || m.index != NO_REG || m.disp < 0;
+        break;
+    case IR_A16: {
+        unsigned t = x86_alloc(e, false);
+        x86_rm(&e->a, 0x8d, W32, t, &m);
+        x86_rr(&e->a, 0xb7 | X_0F, W32, t, t);
+        m = (X86Mem){ .base = (uint8_t)t, .index = NO_REG };
+        break;
+    }
+    }
+    return m;
+}
+
+/* Guest address into r10, whatever width. */
+static void linear_address(X86Emit *e, const IrInsn *in)
+{
+    X86Mem m;
+
+    fold_address(e, in, &m);
+    if (in->aux2 >> IR_ADDR_SHIFT == IR_A64) {
+        if (m.index == NO_REG && m.disp == 0 && m.base != NO_REG) {
+            x86_mov(&e->a, R10, m.base);
+        } else {
+            x86_rm(&e->a, 0x8d, W64, R10, &m);
+        }
+    } else {
+        x86_rm(&e->a, 0x8d, W32, R10, &m);
+        if (in->aux2 >> IR_ADDR_SHIFT == IR_A16) {
+            x86_rr(&e->a, 0xb7 | X_0F, W32, R10, R10);
+        }
+    }
+}
+
+/* Frees r10, r11 and r14: what lives there and is wanted by this op or later is spilled. */
+static void take_scratch(X86Emit *e, unsigned reg)
+{
+    IrRef ref = e->reg_val[reg];
+
+    if (ref != IR_NONE) {
+        if (e->val[ref].last >= e->n && e->val[ref].reg == reg) {
+            x86_spill(e, ref, false);
+        }
+        x86_lose_reg(e, reg);
+    }
+    x86_lock(e, reg);
+}
+
+static Cold *new_cold(X86Emit *e)
+{
+    Cold *c;
+
+    if (e->num_cold == MAX_COLD) {
+        x86_fail(e, TCG_EMIT_FULL, "no room");
+        return &e->cold[0];
+    }
+    c = &e->cold[e->num_cold++];
+    memset(c, 0, sizeof(*c));
+    c->flags_const = -1;
+    c->insn = (uint16_t)e->n;
+    return c;
+}
+
+/* Where an operand of the recipe is while the slow path begins. */
+static Opnd cold_operand(X86Emit *e, IrRef ref)
+{
+    const Val *v;
+
+    if (ref == IR_NONE || ir_is_inline(ref)) {
+        return (Opnd){ .kind = K_IMM, .imm = ref ? (uint64_t)ir_inline_value(ref) : 0 };
+    }
+    v = &e->val[ref];
+    if (v->reg != NO_REG) {
+        return (Opnd){ .kind = K_REG, .reg = v->reg };
+    }
+    return (Opnd){ .kind = K_MEM, .mem = v->spill != NO_SPILL
+                                             ? x86_spill_mem(e, v->spill)
+                                             : x86_state(e->guest->globals[v->global].offset) };
+}
+
+/* The slow path must find the guest's flags in the slot: notes how it can put them there. */
+static void cold_flags(X86Emit *e, Cold *c)
+{
+    if (e->in_slot) {
+        return;
+    }
+    if (ir_is_inline(e->guest_flags)) {
+        c->flags_const = (int32_t)ir_inline_value(e->guest_flags) & IR_FLAGS;
+    } else if (e->recipe.flags == e->guest_flags) {
+        c->recipe = e->recipe;
+        c->ra = cold_operand(e, e->recipe.a);
+        c->rb = cold_operand(e, e->recipe.b);
+    }
+}
+
+static void cmp_tag(X86Emit *e, const IrInsn *in, uint32_t access, unsigned mmu)
+{
+    uint32_t bytes = 1u << (access & TCG_ACCESS_SIZE);
+    uint32_t keep = access & TCG_ACCESS_ALIGNED ? bytes - 1 : 0;
+    int64_t tlb = (int64_t)e->guest->runtime_offset +
+                  (int64_t)(offsetof(TcgRuntime, tlb) + mmu * sizeof(TcgTlb));
+    X86Mem mask = x86_state(tlb + (int64_t)offsetof(TcgTlb, mask));
+    X86Mem table = x86_state(tlb + (int64_t)offsetof(TcgTlb, table));
+    X86Mem end = { .base = R10, .index = NO_REG, .disp = (int32_t)(keep ? 0 : bytes - 1) };
+    bool write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
+    X86Mem tag = { .base = R11, .index = NO_REG, .disp = write ? 8 : 0 };
+    X86Mem addend = { .base = R11, .index = NO_REG, .disp = offsetof(TcgTlbEntry, addend) };
+    Asm *a = &e->a;
+
+    x86_mov(a, R11, R10);
+    x86_rr(a, 0xc1, W64, 5, R11);
+    x86_byte(a, e->guest->page_bits - 5u);
+    x86_rm(a, 0x23, W64, R11, &mask);
+    x86_rm(a, 0x03, W64, R11, &table);
+    if (end.disp) {
+        x86_rm(a, 0x8d, W64, R14, &end);
+    } else {
+        x86_mov(a, R14, R10);
+    }
+    x86_rr(a, 0x81, W64, 4, R14);
+    x86_i32(a, -(1u << e->guest->page_bits) | keep);
+    x86_rm(a, 0x3b, W64, R14, &tag);
+    /* The addend is read on the way: the miss reads it for nothing. */
+    x86_rm(a, 0x8b, W64, R11, &addend);
+}
+
+Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access)
+{
+    Access acc = { .cold = NULL };
+
+    if (e->job->user) {
+        acc.m = user_address(e, in);
+        x86_flags_for_fault(e);
+        x86_map_fault(e);
+        return acc;
+    }
+    access |= (in->aux2 & IR_MMU_MASK) << TCG_ACCESS_MMU_SHIFT;
+    access |= in->aux & IR_MEM_ALIGNED ? TCG_ACCESS_ALIGNED : 0;
+    /* The address is read into r10 before r11 and r14 are taken from its operands. */
+    take_scratch(e, R10);
+    e->locked |= 1u << R10;
+    linear_address(e, in);
+    take_scratch(e, R11);
+    take_scratch(e, R14);
+    x86_clobber_flags(e);
+    if (!e->in_slot && !ir_is_inline(e->guest_flags) && e->recipe.flags != e->guest_flags) {
+        x86_flags_to_slot(e);
+        e->ef = IR_NONE;
+    }
+    acc.cold = new_cold(e);
+    acc.cold->access = access;
+    cold_flags(e, acc.cold);
+    cmp_tag(e, in, access, in->aux2 & IR_MMU_MASK);
+    acc.cold->jump = x86_jcc(&e->a, COND_NZ, NULL);
+    acc.cold->copy = e->a.p;
+    acc.m = (X86Mem){ .base = R10, .index = R11 };
+    e->locked &= ~(1u << R14);
+    return acc;
+}
+
+/* After the instruction that does the access: what writes has been recorded up to here. */
+void x86_access_done(X86Emit *e, Access *acc)
+{
+    if (acc->cold) {
+        acc->cold->copy_end = e->a.p;
+        acc->cold->back = e->a.p;
+    }
+}
+
+static void store_const_flags(X86Emit *e, uint32_t v)
+{
+    X86Mem m = x86_state(e->guest->flags_offset);
+
+    x86_rm(&e->a, 0xc7, W64, 0, &m);
+    x86_i32(&e->a, v);
+}
+
+static void emit_cold(X86Emit *e, Cold *c)
+{
+    const TcgThunks *t = e->job->thunks;
+    bool writes = c->access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
+
+    x86_patch(c->jump, e->a.p);
+    if (c->flags_const >= 0) {
+        store_const_flags(e, (uint32_t)c->flags_const);
+    } else if (c->recipe.flags) {
+        x86_remake(&e->a, &c->recipe, c->ra, c->rb);
+        x86_call(&e->a, t->save_flags - e->job->rx);
+    }
+    /* Each call is followed by what it is for: thunks read it by their return address. */
+    e->n = c->insn;
+    x86_map_fault(e);
+    x86_mov_imm(&e->a, R11, c->access);
+    x86_call(&e->a, t->slow_load - e->job->rx);
+    if (!writes) {
+        x86_jmp(&e->a, c->copy);
+        return;
+    }
+    memcpy(e->a.p, c->copy, (size_t)(c->copy_end - c->copy));
+    e->a.p += c->copy_end - c->copy;
+    x86_call(&e->a, t->slow_store - e->job->rx);
+    x86_jmp(&e->a, c->back);
+}
+
+void x86_emit_cold(X86Emit *e)
+{
+    for (unsigned n = 0; n < e->num_cold && !e->failed; n++) {
+        if (!x86_room(&e->a, 512)) {
+            x86_fail(e, TCG_EMIT_FULL, "no room");
+            return;
+        }
+        emit_cold(e, &e->cold[n]);
+    }
+}
+
+void x86_op_load(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    static const uint32_t ops[2][4] = {
+        { 0xb6 | X_0F, 0xb7 | X_0F, 0x8b, 0x8b }, { 0xbe | X_0F, 0xbf | X_0F, 0x63, 0x8b },
+    };
+    bool swap = (in->aux & IR_MEM_SWAP) && in->w != W8, sign = in->aux & IR_MEM_SIGNED;
+    Access acc = x86_access(e, in, in->w);
+    unsigned dst = x86_dst(e, e->n << 2, IR_NONE, false);
+
+    x86_rm(&e->a, ops[sign && !swap][in->w], in->w == W64 || (sign && !swap) ? W64 : W32, dst, &acc.m);
+    x86_access_done(e, &acc);
+    if (swap) {
+        if (in->w == W16) {
+            x86_clobber_flags(e);
+            x86_rr(&e->a, 0xc1, W16, 0, dst);
+            x86_byte(&e->a, 8);
+        } else {
+            x86_byte(&e->a, 0x40 | (in->w == W64) << 3 | dst >> 3);
+            x86_byte(&e->a, 0x0f);
+            x86_byte(&e->a, 0xc8 | (dst & 7));
+        }
+        if (sign && in->w != W64) {
+            x86_rr(&e->a, in->w == W16 ? 0xbf | X_0F : 0x63, W64, dst, dst);
+        }
+    }
+    x86_bind(e, e->n << 2, dst);
+}
+
+/* The value to store, as register or immediate; in system mode perhaps in its spill slot until later. */
+static void store_plain(X86Emit *e, const IrInsn *in, const X86Mem *m, const Opnd *b)
+{
+    if (b->kind == K_IMM) {
+        x86_rm(&e->a, in->w == W8 ? 0xc6 : 0xc7, in->w, 0, m);
+        x86_imm(&e->a, in->w, b->imm);
+    } else {
+        x86_rm(&e->a, in->w == W8 ? 0x88 | X_REG8 : 0x89, in->w, b->reg, m);
+    }
+}
+
+/* An integer argument of an op that also accesses memory: register (r14 in system mode) or immediate. */
+static Opnd value_after_access(X86Emit *e, IrRef ref, IrWidth w, bool imm)
+{
+    uint64_t c;
+
+    if (imm && ir_is_const(e->ir, ref, &c) && (w < W64 || (int64_t)c == (int32_t)c)) {
+        return (Opnd){ .kind = K_IMM, .imm = c };
+    }
+    return (Opnd){ .kind = K_REG, .reg = (uint8_t)x86_load(e, ref) };
+}
+
+/* v with its bytes in the other order, in a register of its own. */
+static IrRef swapped(X86Emit *e, const IrInsn *in, Opnd *o)
+{
+    unsigned t = x86_alloc(e, false);
+
+    x86_load_into(e, t, in->arg[2], W64);
+    if (in->w == W16) {
+        x86_clobber_flags(e);
+        x86_rr(&e->a, 0xc1, W16, 0, t);
+        x86_byte(&e->a, 8);
+    } else {
+        x86_byte(&e->a, 0x40 | (in->w == W64) << 3 | t >> 3);
+        x86_byte(&e->a, 0x0f);
+        x86_byte(&e->a, 0xc8 | (t & 7));
+    }
+    *o = (Opnd){ .kind = K_REG, .reg = (uint8_t)t };
+    return IR_NONE;
+}
+
+void x86_op_store(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    bool swap = (in->aux & IR_MEM_SWAP) && in->w != W8;
+    Access acc;
+    Opnd b;
+
+    if (e->job->user) {
+        if (swap) {
+            swapped(e, in, &b);
+        } else {
+            b = value_after_access(e, in->arg[2], in->w, true);
+        }
+        acc = x86_access(e, in, in->w | TCG_ACCESS_WRITE);
+    } else {
+        acc = x86_access(e, in, in->w | TCG_ACCESS_WRITE);
+        if (swap) {
+            swapped(e, in, &b);
+        } else {
+            b = value_after_access(e, in->arg[2], in->w, true);
+        }
+        /* Loading the value is repeated on the slow path; it has no effect of its own. */
+    }
+    store_plain(e, in, &acc.m, &b);
+    x86_access_done(e, &acc);
+}
+
+static void vec_rm(X86Emit *e, bool store, IrWidth w, bool aligned, unsigned reg, const X86Mem *m)
+{
+    unsigned v = reg & 15;
+    Asm *a = &e->a;
+
+    switch (w) {
+    case W32: /* movss, clears the rest on a load */
+        x86_rm(a, (store ? 0x11 : 0x10) | X_0F | X_F3, W32, v, m);
+        break;
+    case W64: /* movq */
+        x86_rm(a, store ? 0xd6 | X_0F | X_66 : 0x7e | X_0F | X_F3, W32, v, m);
+        break;
+    case W128:
+        x86_rm(a, (aligned ? store ? 0x29 : 0x28 : store ? 0x11 : 0x10) | X_0F, W32, v, m);
+        break;
+    default: /* vmovaps, vmovups */
+        x86_vex_rm(a, (aligned ? store ? 0x29 : 0x28 : store ? 0x11 : 0x10) | X_0F | X_L, v, NO_REG, m);
+        break;
+    }
+}
+
+void x86_op_load_vec(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    Access acc;
+    unsigned dst;
+
+    if (in->w < W32 || in->w > W256) {
+        x86_unsupported(e, in);
+        return;
+    }
+    acc = x86_access(e, in, in->w);
+    dst = x86_dst(e, e->n << 2, IR_NONE, true);
+    vec_rm(e, false, in->w, in->aux & IR_MEM_ALIGNED, dst, &acc.m);
+    x86_access_done(e, &acc);
+    x86_bind(e, e->n << 2, dst);
+}
+
+void x86_op_store_vec(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    Access acc;
+    unsigned v;
+
+    if (in->w < W32 || in->w > W256) {
+        x86_unsupported(e, in);
+        return;
+    }
+    v = x86_load_vec(e, in->arg[2]);
+    acc = x86_access(e, in, in->w | TCG_ACCESS_WRITE);
+    vec_rm(e, true, in->w, in->aux & IR_MEM_ALIGNED, v, &acc.m);
+    x86_access_done(e, &acc);
+}
+
+void x86_op_fence(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    static const uint8_t code[4] = { 0, 0xe8, 0xf8, 0xf0 }; /* lfence sfence mfence */
+
+    if (in->aux & 3) {
+        x86_byte(&e->a, 0x0f);
+        x86_byte(&e->a, 0xae);
+        x86_byte(&e->a, code[in->aux & 3]);
+    }
+}
+
+/*
+ * Atomic ops. add, sub and xchg give the old value by lock xadd and xchg; when only flags are wanted, any
+ * of them is the plain locked instruction. What also wants the old value loops over cmpxchg,
+ * which is rare: refused until somebody needs it.
+ */
+void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    bool old = e->val[e->n << 2].uses != 0, exchange = in->op == IR_rmw_xchg;
+    bool xadd = (in->op == IR_rmw_add) && old;
+    bool bits = in->op >= IR_rmw_bts && in->op <= IR_rmw_btc;
+    bool unary = in->op == IR_rmw_neg || in->op == IR_rmw_not || in->op == IR_rmw_inc || in->op == IR_rmw_dec;
+    bool flags = ir_ops[in->op].num_results > 1;
+    uint32_t out = flags ? e->val[e->n << 2 | 1].flags : 0, wide = in->w == W8 ? 0 : 1;
+    unsigned t = NO_REG;
+    IrRef old_flags = IR_NONE;
+    Access acc;
+    Opnd b = { .kind = K_IMM };
+
+    if ((old && !exchange && !xadd) || (in->aux & IR_MEM_SWAP)) {
+        x86_unsupported(e, in);
+        return;
+    }
+    for (unsigned n = 0; n < ir_ops[in->op].num_args; n++) {
+        if (ir_ops[in->op].args[n] == 'f' && (in->op == IR_rmw_adc || in->op == IR_rmw_sbb ||
+                                              (out & (bits ? IR_Z : IR_C)))) {
+            old_flags = in->arg[n];
+        }
+    }
+    if (old_flags != IR_NONE && !e->job->user) {
+        x86_unsupported(e, in); /* the TLB compare would destroy them */
+        return;
+    }
+    acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
+    if (!unary) {
+        if (exchange || xadd) {
+            t = x86_alloc(e, false);
+            x86_load_into(e, t, in->arg[2], W64);
+        } else {
+            b = value_after_access(e, in->arg[2], in->w, true);
+        }
+    }
+    if (old_flags != IR_NONE) {
+        x86_need_flags(e, old_flags);
+    }
+    if (e->job->user) {
+        x86_flags_for_fault(e);
+    }
+    x86_map_fault(e);
+    if (flags) {
+        x86_clobber_flags(e);
+    }
+    if (exchange) {
+        x86_rm(&e->a, wide ? 0x87 : 0x86 | X_REG8, in->w, t, &acc.m);
+    } else if (xadd) {
+        x86_rm(&e->a, 0xc0 | wide | X_0F | X_LOCK | (wide ? 0 : X_REG8), in->w, t, &acc.m);
+    } else if (unary) {
+        x86_rm(&e->a, row->op | wide | X_LOCK, in->w, row->digit, &acc.m);
+    } else if (bits && b.kind == K_IMM) {
+        x86_rm(&e->a, 0xba | X_0F | X_LOCK, in->w, row->digit, &acc.m);
+        x86_byte(&e->a, b.imm & (in->w == W64 ? 63 : in->w == W32 ? 31 : 15));
+    } else if (bits) {
+        /* A register index would address beyond the operand: the index mod W goes in a scratch. */
+        x86_unsupported(e, in);
+        return;
+    } else if (b.kind == K_IMM) {
+        bool small = in->w != W8 && (int64_t)b.imm == (int8_t)b.imm;
+        x86_rm(&e->a, (small ? 0x83 : 0x80 | wide) | X_LOCK, in->w, row->digit, &acc.m);
+        x86_imm(&e->a, small ? W8 : in->w, b.imm);
+    } else {
+        x86_rm(&e->a, row->digit << 3 | wide | X_LOCK | (wide ? 0 : X_REG8), in->w, b.reg, &acc.m);
+    }
+    x86_access_done(e, &acc);
+    if (t != NO_REG) {
+        if (in->w < W32) {
+            x86_rr(&e->a, in->w == W8 ? 0xb6 | X_0F | X_RM8 : 0xb7 | X_0F, W32, t, t);
+        }
+        x86_bind(e, e->n << 2, t);
+    }
+    if (flags) {
+        x86_made_flags(e, out ? e->n << 2 | 1 : IR_NONE);
+    }
+}
+
+void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    unsigned keep = NO_REG, rn;
+    IrRef result = e->n << 2;
+    const Val *v = &e->val[result];
+    Access acc;
+    bool home = v->hint != NO_GLOBAL && e->home[v->hint] == RAX && in->w >= W32;
+
+    if (!e->job->user) {
+        x86_unsupported(e, in);
+        return;
+    }
+    x86_lock(e, RAX);
+    rn = x86_load(e, in->arg[3]);
+    if (rn == RAX) {
+        rn = x86_alloc(e, false);
+        x86_mov(&e->a, rn, RAX);
+    }
+    acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
+    if (acc.m.base == RAX || acc.m.index == RAX || !home ||
+        (e->reg_val[RAX] != IR_NONE && e->val[e->reg_val[RAX]].last > e->n)) {
+        home = false;
+    }
+    if (!home) {
+        /* An address in rax, or rax that is not the expected value. */
+        if (acc.m.base == RAX || acc.m.index == RAX) {
+            unsigned t = x86_alloc(e, false);
+            x86_rm(&e->a, 0x8d, acc.m.a32 ? W32 : W64, t, &acc.m);
+            acc.m = (X86Mem){ .base = (uint8_t)t, .index = NO_REG };
+        }
+        keep = x86_alloc(e, false);
+        x86_mov(&e->a, keep, RAX);
+    } else {
+        e->overwritten |= 1u << RAX;
+        x86_lose_value(e, e->reg_val[RAX]);
+        x86_flags_for_fault(e);
+    }
+    x86_load_into(e, RAX, in->arg[2], W64);
+    x86_map_fault(e);
+    x86_clobber_flags(e);
+    x86_rm(&e->a, 0xb0 | (in->w == W8 ? X_REG8 : 1) | X_0F | X_LOCK, in->w, rn, &acc.m);
+    x86_access_done(e, &acc);
+    if (keep != NO_REG) {
+        x86_rr(&e->a, 0x87, W64, keep, RAX);
+        if (in->w < W32) {
+            x86_rr(&e->a, in->w == W8 ? 0xb6 | X_0F | X_RM8 : 0xb7 | X_0F, W32, keep, keep);
+        } else if (in->w == W32) {
+            x86_rr(&e->a, 0x8b, W32, keep, keep);
+        }
+        x86_bind(e, result, keep);
+    } else {
+        if (in->w == W32) {
+            x86_rr(&e->a, 0x8b, W32, RAX, RAX);
+        }
+        x86_bind(e, result, RAX);
+    }
+    x86_made_flags(e, e->val[result | 1].flags ? result | 1 : IR_NONE);
+}
+
+/* cmpxchg8b, cmpxchg16b: only with the arguments where the instruction wants them. */
+void x86_op_cmpxchg2(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    static const uint8_t want[4] = { RAX, RDX, RBX, RCX };
+    Access acc;
+
+    for (unsigned n = 0; n < 4; n++) {
+        IrRef ref = in->arg[n + 1];
+        if (!e->job->user || ir_is_inline(ref) || e->val[ref].reg != want[n]) {
+            x86_unsupported(e, in);
+            return;
+        }
+    }
+    acc = x86_access(e, in, (in->w + 1u) | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
+    for (unsigned n = 0; n < 2; n++) {
+        /* The homes change with the instruction: the results must be set into them. */
+        IrRef result = e->n << 2 | n;
+        if (e->val[result].hint == NO_GLOBAL || e->home[e->val[result].hint] != want[n]) {
+            x86_unsupported(e, in);
+            return;
+        }
+    }
+    x86_clobber_flags(e);
+    x86_rm(&e->a, 0xc7 | X_0F | X_LOCK, in->w, 1, &acc.m);
+    x86_access_done(e, &acc);
+    for (unsigned n = 0; n < 2; n++) {
+        if (in->w == W32) {
+            x86_rr(&e->a, 0x8b, W32, want[n], want[n]);
+        }
+        x86_bind(e, e->n << 2 | n, want[n]);
+    }
+    x86_made_flags(e, e->val[e->n << 2 | 2].flags ? e->n << 2 | 2 : IR_NONE);
+}
