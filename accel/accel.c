@@ -260,6 +260,10 @@ static void unlist_vcpu(Accel *a, const Vcpu *v)
         a->num_vcpus--;
         memmove(&a->vcpus[n], &a->vcpus[n + 1], (a->num_vcpus - n) * sizeof(*a->vcpus));
     }
+    if (a->num_vcpus == 0) {
+        free(a->vcpus);
+        a->vcpus = NULL;
+    }
 }
 
 Vcpu *vcpu_new(Accel *a, const VcpuArch *arch, Error **errp)
