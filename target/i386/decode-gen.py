@@ -205,7 +205,7 @@ def main():
         f.write(f"enum {{ X86_NUM_ROWS = {len(rows)} }};\n")
         f.write("".join(f"void gen_{b}(X86Gen *g);\n" for b in bodies))
     out = ["/* Made by target/i386/decode-gen.py. */", '#include "target/i386/gen.h"', '#include "target/i386/gen-fp.h"', "",
-           "const X86Row x86_rows[X86_NUM_ROWS] = {"]
+           "const X86Row x86_insn_rows[X86_NUM_ROWS] = {"]
     out += [r.c() for r in rows]
     out.append("};\n")
     emit_tables(out, rows, table)
