@@ -96,6 +96,7 @@ typedef struct X86Cpu {
      */
     int64_t seg_top[2][6];
     uint32_t features[X86_FEATURE_WORDS];
+    uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;
     struct Vcpu *vcpu;
     uint8_t spill[TCG_SPILL_SLOTS][64] __attribute__((aligned(64))); /* the translator's */
