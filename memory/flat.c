@@ -59,7 +59,7 @@ static FlatRange range_of(MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr of
         .offset = offset,
         .ram = RAM_ADDR_INVALID,
         .lock = mr->lock ? mr->lock : mr->map->lock,
-        .io = mr->kind == MR_IO || (mr->kind == MR_ROMD && !readonly),
+        .io = mr->kind == MR_IO || mr->kind == MR_ROMD,
         .readonly = readonly,
     };
 
@@ -69,7 +69,6 @@ static FlatRange range_of(MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr of
         r.ram = mr->block->start + offset;
         r.direct_read = mr->kind != MR_ROMD || mr->romd_mode;
         r.direct_write = mr->kind == MR_RAM && !readonly;
-        r.io = r.io || !r.direct_read;
     }
     return r;
 }

@@ -148,6 +148,14 @@ static bool access_ok(uint64_t addr, unsigned size, bool write)
     return false;
 }
 
+uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
+{
+    if (!access_ok(addr, (unsigned)bytes, true)) {
+        longjmp(guest.jump, 1);
+    }
+    return 0;
+}
+
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
     if (access_ok(addr, size, false)) {
@@ -171,7 +179,9 @@ static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
     if (hostop_run(guest.cpu, in, io)) {
         return true;
     }
-    if (guest.out->st.vector < 0) {
+    if (in->imm & TCG_NATIVE_FAULTS) {
+        guest.out->st.vector = EXC_XM;
+    } else {
         guest.out->refused = "native op";
     }
     return false;

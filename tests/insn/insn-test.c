@@ -253,7 +253,7 @@ static bool wanted(const X86Row *row, const Options *o)
     return !o->only || strstr(row->mnemonic, o->only) == row->mnemonic || !strcmp(group_of(row), o->only);
 }
 
-static bool host_lacks(const X86Row *row)
+static bool not_yet(const X86Row *row)
 {
     return row->body == gen_todo;
 }
@@ -266,6 +266,9 @@ static void run_row(const X86Row *row, InsnMode mode, const Options *o, Count *c
     for (unsigned n = from; n < to; n++) {
         if (!insn_make(&c, row, mode, o->seed, n)) {
             count->not_made++;
+            continue;
+        }
+        if (not_yet(c.row)) {
             continue;
         }
         made++;
@@ -290,7 +293,7 @@ static bool run_group(const char *group, InsnMode mode, const Options *o, unsign
         if (strcmp(group_of(row), group) || !wanted(row, o) || insn_left_out(row)) {
             continue;
         }
-        if (host_lacks(row)) {
+        if (not_yet(row)) {
             todo++;
             continue;
         }
