@@ -9,6 +9,8 @@ static DevTest *start(Device **host)
     DevTest *t = devtest_new(&qclass_i440FX_pcihost, &qclass_i440FX);
 
     t->m->ram = &t->ram;
+    memory_region_del(&t->ram);
+    memory_region_add(t->m->memory, 0, &t->ram, 0); /* above PCI's space, as boards map it */
     *host = device_new(t->m, "i440FX-pcihost", NULL, NULL, NULL, &error_abort, NULL);
     devtest_reset(t, OBJECT_COLD_RESET);
     return t;

@@ -22,7 +22,7 @@ enum {
     SMRAM_WRITABLE = 0x78,
     PAM_SEGMENTS = 13,
     CONFIG_ENABLE = 1u << 31,
-    VGA_BASE = 0xa0000, VGA_SIZE = 0x20000,
+    VGA_BASE = 0xa0000, VGA_SIZE = 0x20000, LEGACY_END = 0x100000,
 };
 
 /* The PCI function. */
@@ -41,6 +41,7 @@ typedef struct {
     I440fxHostConf conf;
     I440fxHostState st;
     MemoryRegion pci_memory;   /* under all else in the memory space */
+    MemoryRegion nobody;       /* from 0xa0000 to 1 MiB of it, under all that is there: RAM must not show through */
     MemoryRegion address_io, data_io;
     PciBus *bus;
     I440fx *function;
@@ -97,6 +98,18 @@ static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 static const MemoryOps data_ops = {
     .read = data_read, .write = data_write, .valid_min = 1, .valid_max = 4, .impl_min = 1, .impl_max = 4,
 };
+
+/* Where no PCI device answers: master abort, all ones (3.2.2.3.4 of the PCI specification). */
+static uint64_t nobody_read(void *opaque, uint64_t offset, unsigned size)
+{
+    return ~0ull;
+}
+
+static void nobody_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+}
+
+static const MemoryOps nobody_ops = { .read = nobody_read, .write = nobody_write, .valid_unaligned = true };
 
 /* ---- Shadow RAM and SMRAM ---- */
 
@@ -269,6 +282,7 @@ static void host_finish_regions(I440fxHost *h)
 {
     memory_region_finish(&h->data_io);
     memory_region_finish(&h->address_io);
+    memory_region_finish(&h->nobody);
     memory_region_finish(&h->pci_memory);
 }
 
@@ -279,6 +293,8 @@ static bool host_realize(Object *obj, Error **errp)
 
     memory_region_init(&h->pci_memory, m->map, obj, "pci", 0);
     memory_region_add(m->memory, 0, &h->pci_memory, -1);
+    memory_region_init_io(&h->nobody, m->map, obj, &nobody_ops, h, "pci-nobody", LEGACY_END - VGA_BASE);
+    memory_region_add(&h->pci_memory, VGA_BASE, &h->nobody, -2);
     memory_region_init_io(&h->address_io, m->map, obj, &address_ops, h, "pci-conf-idx", 4);
     memory_region_init_io(&h->data_io, m->map, obj, &data_ops, h, "pci-conf-data", 4);
     memory_region_add(m->io, 0xcf8, &h->address_io, 0);
