@@ -82,6 +82,9 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     case IR_STOP_DIVIDE:
         t->in_code = true; /* its pc is known */
         t->arch->raise_divide(t->v);
+    case IR_STOP_FAULT: /* accesses leave by themselves: this is their alignment */
+        t->in_code = true;
+        t->arch->raise_unaligned(t->v, ir_width_bytes(r->ir.insns[stop.insn].w));
     default: /* poll, budget: the instruction has not begun */
         t->arch->restore(t->v, stop.pc, stop.word);
         break;
