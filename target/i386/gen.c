@@ -277,7 +277,7 @@ IrWidth g_stack_width(const X86Gen *g)
     return address_width(stack_size(g));
 }
 
-static IrAddr stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write)
+IrAddr g_stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write)
 {
     IrAddr a = { .base = g_reg(g, R_RSP), .disp = disp, .addr = stack_size(g) };
 
@@ -293,7 +293,7 @@ void g_add_rsp(X86Gen *g, int64_t n)
 
 void g_stack_store(X86Gen *g, IrWidth w, int64_t disp, IrRef v)
 {
-    ir_st(g->r, w, stack_address(g, disp, ir_width_bytes(w), true), v);
+    ir_st(g->r, w, g_stack_address(g, disp, ir_width_bytes(w), true), v);
 }
 
 void g_push(X86Gen *g, IrWidth w, IrRef v)
@@ -306,7 +306,7 @@ void g_push(X86Gen *g, IrWidth w, IrRef v)
 
 IrRef g_stack_load(X86Gen *g, IrWidth w, int64_t disp)
 {
-    return ir_ld(g->r, w, stack_address(g, disp, ir_width_bytes(w), false));
+    return ir_ld(g->r, w, g_stack_address(g, disp, ir_width_bytes(w), false));
 }
 
 /* Ends of the region */

@@ -128,6 +128,7 @@ static inline bool g_locked(const X86Gen *g)
 
 /* Stack: value at width w (operand size). g_push changes rSP after the store. */
 IrWidth g_stack_width(const X86Gen *g);
+IrAddr g_stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write);
 void g_push(X86Gen *g, IrWidth w, IrRef v);
 IrRef g_stack_load(X86Gen *g, IrWidth w, int64_t disp); /* at SS:rSP + disp; rSP stays */
 void g_stack_store(X86Gen *g, IrWidth w, int64_t disp, IrRef v);

@@ -369,10 +369,42 @@ static void random_address(Host *h, IrInsn *in, unsigned size)
     }
 }
 
+/* What front ends make of `op reg, [mem]`, `cmp [mem], reg` and `op [mem], reg`. */
+static void random_foldable(Host *h)
+{
+    static const uint8_t ops[] = { IR_add, IR_sub, IR_and, IR_or, IR_xor, IR_adc, IR_sbb, IR_inc, IR_dec, IR_neg,
+                                   IR_not, IR_cmp, IR_test, IR_mov, IR_mul };
+    IrInsn ld = { .op = IR_ld, .w = rnd(h, 4) }, in = { .op = ops[rnd(h, G_N_ELEMENTS(ops))] }, st;
+    bool store = rnd(h, 2), swapped = rnd(h, 2);
+    IrRef old = some_int(h);
+    unsigned n;
+
+    in.w = ld.w = in.op == IR_mul && ld.w == W8 ? W32 : ld.w;
+    random_address(h, &ld, 8);
+    n = h->r.num_insns;
+    put(h, ld);
+    h->num_ints--;
+    for (unsigned i = 0; i < ir_ops[in.op].num_args; i++) {
+        in.arg[i] = ir_ops[in.op].args[i] == 'f' ? (rnd(h, 2) ? some_flags(h) : h->flags[0]) : old;
+    }
+    in.arg[store || swapped || ir_ops[in.op].args[1] != 'i' ? 0 : 1] = n << 2;
+    put(h, in);
+    if (store && ir_ops[in.op].results[0] == 'i') {
+        st = ld;
+        st.op = IR_st;
+        st.arg[2] = (n + 1) << 2;
+        put(h, st);
+        if (rnd(h, 2)) {
+            h->num_ints--;
+        }
+    }
+}
+
 static void random_memory(Host *h)
 {
     static const uint8_t rmws[] = { IR_rmw_add, IR_rmw_sub, IR_rmw_and, IR_rmw_or, IR_rmw_xor, IR_rmw_xchg,
-                                    IR_rmw_neg, IR_rmw_not };
+                                    IR_rmw_neg, IR_rmw_not, IR_rmw_bts,
+                                    IR_rmw_btc, IR_rmw_inc, IR_rmw_dec, IR_rmw_adc, IR_rmw_sbb };
     IrInsn in = { .w = rnd(h, 4) };
 
     switch (rnd(h, 6)) {
@@ -392,7 +424,12 @@ static void random_memory(Host *h)
     case 4:
         in.op = rmws[rnd(h, G_N_ELEMENTS(rmws))];
         random_address(h, &in, 8);
-        in.arg[2] = strlen(ir_ops[in.op].args) > 2 ? some_int(h) : IR_NONE;
+        for (unsigned n = 2; n < ir_ops[in.op].num_args; n++) {
+            in.arg[n] = ir_ops[in.op].args[n] == 'f' ? some_flags(h) : some_int(h);
+        }
+        if (in.op >= IR_rmw_bts && in.op <= IR_rmw_btc && in.w == W8) {
+            in.w = W16;
+        }
         put(h, in);
         if (in.op != IR_rmw_xchg && in.op != IR_rmw_add) {
             /* The old value is not to be had. */
@@ -400,9 +437,6 @@ static void random_memory(Host *h)
         }
         return;
     default:
-        if (!h->user) {
-            return;
-        }
         in.op = IR_cmpxchg;
         random_address(h, &in, 8);
         in.arg[2] = some_int(h);
@@ -535,8 +569,10 @@ static void random_op(Host *h)
         put(h, (IrInsn){ .op = IR_setf, .arg[0] = some_flags(h) });
         break;
     case 6:
-    case 7:
         random_memory(h);
+        break;
+    case 7:
+        random_foldable(h);
         break;
     case 8:
         random_vector(h);

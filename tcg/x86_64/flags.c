@@ -257,6 +257,13 @@ static void load_image(X86Emit *e, IrRef f, const X86Mem *m)
     x86_byte(a, 0x58);
 }
 
+void x86_preserve_flags(X86Emit *e, IrRef f)
+{
+    if (e->ef == f && !is_saved(e, f)) {
+        save(e, f);
+    }
+}
+
 /* For a call: nothing stays in EFLAGS, and no recipe, whose operands may move. */
 void x86_save_flags(X86Emit *e)
 {

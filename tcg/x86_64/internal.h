@@ -77,6 +77,9 @@ struct X86Emit {
     uint32_t scratch;            /* registers that are nobody's home */
     uint32_t homes;
 
+    /* A load, and an operation on it, that a later op does as part of itself; 0: none. */
+    uint32_t folded_load, folded_alu;
+
     /* By region. */
     Val *val;                    /* by IrRef */
     uint8_t *skip;               /* by op */
@@ -161,6 +164,7 @@ void x86_lock(X86Emit *e, unsigned reg);
 
 /* flags.c */
 void x86_clobber_flags(X86Emit *e);                  /* before EFLAGS is destroyed */
+void x86_preserve_flags(X86Emit *e, IrRef f);        /* this op will need f after it destroys EFLAGS */
 void x86_save_flags(X86Emit *e);                     /* before a call */
 void x86_need_flags(X86Emit *e, IrRef f);            /* f into EFLAGS */
 void x86_flags_to_slot(X86Emit *e);                  /* the guest's flags into their slot */
@@ -185,6 +189,7 @@ typedef struct {
     X86Mem m;
     Cold *cold;        /* system mode */
 } Access;
+bool x86_take_folded(X86Emit *e, IrRef ref, Access *acc); /* ref is a load left to this op */
 Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access);
 void x86_access_done(X86Emit *e, Access *acc);
 EmitFn x86_op_load, x86_op_store, x86_op_load_vec, x86_op_store_vec, x86_op_rmw, x86_op_cmpxchg,

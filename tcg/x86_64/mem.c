@@ -265,7 +265,126 @@ void x86_emit_cold(X86Emit *e)
     }
 }
 
-void x86_op_load(X86Emit *e, const IrInsn *in, const X86Row *row)
+/* The next op after n that has code, or 0. Only ops that do nothing to memory or globals may be between. */
+static uint32_t next_op(const X86Emit *e, uint32_t n)
+{
+    for (n++; n < e->ir->num_insns; n++) {
+        IrOp op = e->ir->insns[n].op;
+        if (!e->skip[n] && op != IR_const && op != IR_get) {
+            return n;
+        }
+    }
+    return 0;
+}
+
+static bool used_once_at(const X86Emit *e, IrRef ref, uint32_t n)
+{
+    return e->val[ref].uses == 1 && e->val[ref].last == n;
+}
+
+/* Arguments of op n are wanted by op `by`, which does n's work. */
+static void keep_args(X86Emit *e, uint32_t n, uint32_t by)
+{
+    const IrInsn *in = &e->ir->insns[n];
+
+    for (unsigned i = 0; i < ir_ops[in->op].num_args; i++) {
+        IrRef ref = in->arg[i];
+        if (ref != IR_NONE && !ir_is_inline(ref) && e->val[ref].last < by) {
+            e->val[ref].last = (uint16_t)by;
+        }
+    }
+    /* It is there that the access may fault and show the guest's flags. */
+    if (e->guest_flags_last < by) {
+        e->guest_flags_last = (uint16_t)by;
+    }
+    if (!ir_is_inline(e->guest_flags) && e->guest_flags != FLAGS_ENTRY &&
+        e->val[e->guest_flags].last < by) {
+        e->val[e->guest_flags].last = (uint16_t)by;
+    }
+}
+
+static bool same_access(const IrInsn *ld, const IrInsn *st)
+{
+    return ld->arg[0] == st->arg[0] && ld->arg[1] == st->arg[1] && ld->imm == st->imm && ld->w == st->w &&
+           ld->aux == st->aux && ld->aux2 == st->aux2;
+}
+
+/* load, operation, store to the same place: one instruction with a memory destination. */
+static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
+{
+    const IrInsn *alu = &e->ir->insns[n2], *st;
+    uint32_t n3 = next_op(e, n2);
+    bool flags = alu->op == IR_adc || alu->op == IR_sbb || alu->op == IR_inc || alu->op == IR_dec;
+
+    if (!n3 || alu->arg[0] != e->n << 2 || alu->w != ld->w || !used_once_at(e, n2 << 2, n3) ||
+        !((alu->op >= IR_add && alu->op <= IR_xor) || alu->op == IR_not) || (flags && !e->job->user)) {
+        return false;
+    }
+    st = &e->ir->insns[n3];
+    if (st->op != IR_st || st->arg[2] != n2 << 2 || !same_access(ld, st)) {
+        return false;
+    }
+    if (flags && alu->arg[ir_ops[alu->op].num_args - 1] != e->guest_flags &&
+        !ir_is_inline(alu->arg[ir_ops[alu->op].num_args - 1])) {
+        return false; /* at the fault EFLAGS must be the guest's */
+    }
+    keep_args(e, n2, n3);
+    keep_args(e, e->n, n3);
+    e->skip[n2] = true;
+    e->folded_load = e->n;
+    e->folded_alu = n2;
+    return true;
+}
+
+/* The load at e->n becomes an operand of a later op when nothing else wants it. */
+static bool fold_load(X86Emit *e, const IrInsn *in)
+{
+    uint32_t n2 = next_op(e, e->n);
+    const IrInsn *op = &e->ir->insns[n2];
+    IrRef ref = e->n << 2;
+    bool compare;
+
+    if (!n2 || !used_once_at(e, ref, n2) || (in->aux & (IR_MEM_SWAP | IR_MEM_SIGNED)) || op->w != in->w ||
+        e->folded_load) {
+        return false;
+    }
+    if (fold_rmw(e, in, n2)) {
+        return true;
+    }
+    compare = op->op == IR_cmp || op->op == IR_test;
+    switch (op->op) {
+    case IR_add:
+    case IR_or:
+    case IR_and:
+    case IR_sub:
+    case IR_xor:
+    case IR_cmp:
+    case IR_test:
+    case IR_mov:
+    case IR_mul:
+        break;
+    default:
+        return false;
+    }
+    if ((op->arg[1] != ref && !compare) || (op->op == IR_mul && in->w == W8)) {
+        return false;
+    }
+    keep_args(e, e->n, n2);
+    e->folded_load = e->n;
+    return true;
+}
+
+bool x86_take_folded(X86Emit *e, IrRef ref, Access *acc)
+{
+    if (!e->folded_load || ref != e->folded_load << 2) {
+        return false;
+    }
+    *acc = x86_access(e, &e->ir->insns[e->folded_load], e->ir->insns[e->folded_load].w);
+    e->folded_load = 0;
+    return true;
+}
+
+static void load_alone(X86Emit *e, const IrInsn *in)
 {
     static const uint32_t ops[2][4] = {
         { 0xb6 | X_0F, 0xb7 | X_0F, 0x8b, 0x8b }, { 0xbe | X_0F, 0xbf | X_0F, 0x63, 0x8b },
@@ -291,6 +410,14 @@ void x86_op_load(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
     }
     x86_bind(e, e->n << 2, dst);
+}
+
+void x86_op_load(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    if (fold_load(e, in)) {
+        return;
+    }
+    load_alone(e, in);
 }
 
 /* The value to store, as register or immediate; in system mode perhaps in its spill slot until later. */
@@ -334,12 +461,62 @@ static IrRef swapped(X86Emit *e, const IrInsn *in, Opnd *o)
     return IR_NONE;
 }
 
+/* op [m], b of the folded operation; the store is op e->n. */
+static void store_folded(X86Emit *e, const IrInsn *in)
+{
+    uint32_t n2 = e->folded_alu, wide = in->w == W8 ? 0 : 1;
+    const IrInsn *alu = &e->ir->insns[n2];
+    const X86Row *row = &x86_rows[alu->op];
+    bool unary = alu->op == IR_inc || alu->op == IR_dec || alu->op == IR_neg || alu->op == IR_not;
+    bool carry = alu->op == IR_adc || alu->op == IR_sbb, flags = alu->op != IR_not;
+    uint32_t out = flags ? e->val[n2 << 2 | 1].flags : 0;
+    Opnd b = { .kind = K_IMM };
+    Access acc;
+
+    e->folded_load = e->folded_alu = 0;
+    if (!unary && e->job->user) {
+        b = value_after_access(e, alu->arg[1], in->w, true);
+    }
+    if (carry || (unary && (out & IR_C) && alu->op <= IR_dec)) {
+        IrRef old = alu->arg[ir_ops[alu->op].num_args - 1];
+        if (old != e->guest_flags) {
+            x86_flags_to_slot(e);
+        }
+        x86_need_flags(e, old);
+    }
+    acc = x86_access(e, in, in->w | TCG_ACCESS_RMW);
+    if (!unary && !e->job->user) {
+        b = value_after_access(e, alu->arg[1], in->w, true);
+    }
+    if (flags) {
+        x86_clobber_flags(e);
+    }
+    if (unary) {
+        uint32_t op = alu->op == IR_neg || alu->op == IR_not ? 0xf6 : 0xfe;
+        x86_rm(&e->a, op | wide, in->w, row->digit, &acc.m);
+    } else if (b.kind == K_IMM) {
+        bool small = in->w != W8 && (int64_t)b.imm == (int8_t)b.imm;
+        x86_rm(&e->a, small ? 0x83 : 0x80 | wide, in->w, row->digit, &acc.m);
+        x86_imm(&e->a, small ? W8 : in->w, b.imm);
+    } else {
+        x86_rm(&e->a, row->digit << 3 | wide | (wide ? 0 : X_REG8), in->w, b.reg, &acc.m);
+    }
+    x86_access_done(e, &acc);
+    if (flags) {
+        x86_made_flags(e, out ? n2 << 2 | 1 : IR_NONE);
+    }
+}
+
 void x86_op_store(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     bool swap = (in->aux & IR_MEM_SWAP) && in->w != W8;
     Access acc;
     Opnd b;
 
+    if (e->folded_alu) {
+        store_folded(e, in);
+        return;
+    }
     if (e->job->user) {
         if (swap) {
             swapped(e, in, &b);
@@ -423,6 +600,23 @@ void x86_op_fence(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
 }
 
+/* A bit index mod W: the instruction itself would reach beyond its operand. */
+static unsigned masked_index(X86Emit *e, const IrInsn *in)
+{
+    unsigned from = x86_load(e, in->arg[2]), t;
+
+    /* r14 alone is free in system mode, where the address has been used already. */
+    t = !e->job->user && e->scratch >> from & 1 && !x86_live_after(e, in->arg[2]) ? from : x86_alloc(e, false);
+    if (t == from) {
+        x86_lose_reg(e, from);
+    }
+    x86_mov(&e->a, t, from);
+    x86_clobber_flags(e);
+    x86_rr(&e->a, 0x83, W32, 4, t);
+    x86_byte(&e->a, 8 * ir_width_bytes(in->w) - 1);
+    return t;
+}
+
 /*
  * Atomic ops. add, sub and xchg give the old value by lock xadd and xchg; when only flags are wanted, any
  * of them is the plain locked instruction. What also wants the old value loops over cmpxchg,
@@ -436,7 +630,7 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
     bool unary = in->op == IR_rmw_neg || in->op == IR_rmw_not || in->op == IR_rmw_inc || in->op == IR_rmw_dec;
     bool flags = ir_ops[in->op].num_results > 1;
     uint32_t out = flags ? e->val[e->n << 2 | 1].flags : 0, wide = in->w == W8 ? 0 : 1;
-    unsigned t = NO_REG;
+    unsigned t = NO_REG, index = NO_REG;
     IrRef old_flags = IR_NONE;
     Access acc;
     Opnd b = { .kind = K_IMM };
@@ -451,12 +645,18 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
             old_flags = in->arg[n];
         }
     }
-    if (old_flags != IR_NONE && !e->job->user) {
-        x86_unsupported(e, in); /* the TLB compare would destroy them */
-        return;
+    if (old_flags != IR_NONE && (!e->job->user || bits || old_flags != e->guest_flags)) {
+        /* From the TLB compare, the masking of the index, the flags that a fault must find. */
+        x86_preserve_flags(e, old_flags);
+    }
+    if (bits && !ir_is_inline(in->arg[2]) && e->job->user) {
+        index = masked_index(e, in);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
-    if (!unary) {
+    if (bits && !ir_is_inline(in->arg[2]) && !e->job->user) {
+        index = masked_index(e, in);
+    }
+    if (!unary && index == NO_REG) {
         if (exchange || xadd) {
             t = x86_alloc(e, false);
             x86_load_into(e, t, in->arg[2], W64);
@@ -465,10 +665,10 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
     }
     if (old_flags != IR_NONE) {
+        if (e->job->user && old_flags != e->guest_flags) {
+            x86_flags_to_slot(e);
+        }
         x86_need_flags(e, old_flags);
-    }
-    if (e->job->user) {
-        x86_flags_for_fault(e);
     }
     x86_map_fault(e);
     if (flags) {
@@ -480,13 +680,12 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_rm(&e->a, 0xc0 | wide | X_0F | X_LOCK | (wide ? 0 : X_REG8), in->w, t, &acc.m);
     } else if (unary) {
         x86_rm(&e->a, row->op | wide | X_LOCK, in->w, row->digit, &acc.m);
-    } else if (bits && b.kind == K_IMM) {
+    } else if (bits && index == NO_REG) {
         x86_rm(&e->a, 0xba | X_0F | X_LOCK, in->w, row->digit, &acc.m);
         x86_byte(&e->a, b.imm & (in->w == W64 ? 63 : in->w == W32 ? 31 : 15));
     } else if (bits) {
-        /* A register index would address beyond the operand: the index mod W goes in a scratch. */
-        x86_unsupported(e, in);
-        return;
+        static const uint8_t ops[] = { 0xab, 0xb3, 0xbb };
+        x86_rm(&e->a, ops[in->op - IR_rmw_bts] | X_0F | X_LOCK, in->w, index, &acc.m);
     } else if (b.kind == K_IMM) {
         bool small = in->w != W8 && (int64_t)b.imm == (int8_t)b.imm;
         x86_rm(&e->a, (small ? 0x83 : 0x80 | wide) | X_LOCK, in->w, row->digit, &acc.m);
@@ -495,7 +694,7 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_rm(&e->a, row->digit << 3 | wide | X_LOCK | (wide ? 0 : X_REG8), in->w, b.reg, &acc.m);
     }
     x86_access_done(e, &acc);
-    if (t != NO_REG) {
+    if (exchange || xadd) {
         if (in->w < W32) {
             x86_rr(&e->a, in->w == W8 ? 0xb6 | X_0F | X_RM8 : 0xb7 | X_0F, W32, t, t);
         }
@@ -506,62 +705,68 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
 }
 
+/* A register other than rax with argument ref. */
+static unsigned not_rax(X86Emit *e, IrRef ref)
+{
+    unsigned r = x86_load(e, ref);
+
+    if (r == RAX) {
+        r = x86_alloc(e, false);
+        x86_mov(&e->a, r, RAX);
+    }
+    return r;
+}
+
 void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
-    unsigned keep = NO_REG, rn;
-    IrRef result = e->n << 2;
+    unsigned keep = NO_REG, rn = NO_REG;
+    IrRef result = e->n << 2, held;
     const Val *v = &e->val[result];
     Access acc;
     bool home = v->hint != NO_GLOBAL && e->home[v->hint] == RAX && in->w >= W32;
 
-    if (!e->job->user) {
-        x86_unsupported(e, in);
-        return;
-    }
     x86_lock(e, RAX);
-    rn = x86_load(e, in->arg[3]);
-    if (rn == RAX) {
-        rn = x86_alloc(e, false);
-        x86_mov(&e->a, rn, RAX);
+    if (e->job->user) {
+        rn = not_rax(e, in->arg[3]);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
-    if (acc.m.base == RAX || acc.m.index == RAX || !home ||
-        (e->reg_val[RAX] != IR_NONE && e->val[e->reg_val[RAX]].last > e->n)) {
-        home = false;
+    if (acc.m.base == RAX || acc.m.index == RAX || !e->job->user) {
+        unsigned t = e->job->user ? x86_alloc(e, false) : R10;
+        x86_rm(&e->a, 0x8d, acc.m.a32 ? W32 : W64, t, &acc.m);
+        acc.m = (X86Mem){ .base = (uint8_t)t, .index = NO_REG };
     }
-    if (!home) {
-        /* An address in rax, or rax that is not the expected value. */
-        if (acc.m.base == RAX || acc.m.index == RAX) {
-            unsigned t = x86_alloc(e, false);
-            x86_rm(&e->a, 0x8d, acc.m.a32 ? W32 : W64, t, &acc.m);
-            acc.m = (X86Mem){ .base = (uint8_t)t, .index = NO_REG };
-        }
+    if (!e->job->user) {
+        e->locked &= ~(1u << R11); /* one register has the address now */
+        rn = not_rax(e, in->arg[3]);
+    }
+    held = e->reg_val[RAX];
+    if (!home || (held != IR_NONE && e->val[held].last > e->n)) {
         keep = x86_alloc(e, false);
         x86_mov(&e->a, keep, RAX);
     } else {
         e->overwritten |= 1u << RAX;
-        x86_lose_value(e, e->reg_val[RAX]);
+        x86_lose_value(e, held);
+    }
+    if (e->job->user) {
         x86_flags_for_fault(e);
     }
     x86_load_into(e, RAX, in->arg[2], W64);
     x86_map_fault(e);
     x86_clobber_flags(e);
     x86_rm(&e->a, 0xb0 | (in->w == W8 ? X_REG8 : 1) | X_0F | X_LOCK, in->w, rn, &acc.m);
-    x86_access_done(e, &acc);
     if (keep != NO_REG) {
         x86_rr(&e->a, 0x87, W64, keep, RAX);
-        if (in->w < W32) {
-            x86_rr(&e->a, in->w == W8 ? 0xb6 | X_0F | X_RM8 : 0xb7 | X_0F, W32, keep, keep);
-        } else if (in->w == W32) {
-            x86_rr(&e->a, 0x8b, W32, keep, keep);
-        }
-        x86_bind(e, result, keep);
-    } else {
-        if (in->w == W32) {
-            x86_rr(&e->a, 0x8b, W32, RAX, RAX);
-        }
-        x86_bind(e, result, RAX);
     }
+    x86_access_done(e, &acc);
+    if (keep == NO_REG) {
+        keep = RAX;
+    }
+    if (in->w < W32) {
+        x86_rr(&e->a, in->w == W8 ? 0xb6 | X_0F | X_RM8 : 0xb7 | X_0F, W32, keep, keep);
+    } else if (in->w == W32) {
+        x86_rr(&e->a, 0x8b, W32, keep, keep);
+    }
+    x86_bind(e, result, keep);
     x86_made_flags(e, e->val[result | 1].flags ? result | 1 : IR_NONE);
 }
 
@@ -573,7 +778,7 @@ void x86_op_cmpxchg2(X86Emit *e, const IrInsn *in, const X86Row *row)
 
     for (unsigned n = 0; n < 4; n++) {
         IrRef ref = in->arg[n + 1];
-        if (!e->job->user || ir_is_inline(ref) || e->val[ref].reg != want[n]) {
+        if (ir_is_inline(ref) || e->val[ref].reg != want[n]) {
             x86_unsupported(e, in);
             return;
         }

@@ -57,12 +57,44 @@ static void test_operands(X86Emit *e, IrWidth w, unsigned ra, const Opnd *b)
     }
 }
 
+/* cmp m, b and test m, b; or b, m when the load is the second argument of cmp. */
+static void compare_memory(X86Emit *e, const IrInsn *in, bool test, Access *acc, unsigned load)
+{
+    IrWidth w = in->w;
+    uint32_t wide = w == W8 ? 0 : 1;
+    uint64_t c;
+    IrRef other = in->arg[load ^ 1];
+
+    if (ir_is_const(e->ir, other, &c) && (w < W64 || (int64_t)c == (int32_t)c) && (load == 0 || test)) {
+        bool small = !test && w != W8 && (int64_t)c == (int8_t)c;
+        x86_clobber_flags(e);
+        x86_rm(&e->a, test ? 0xf6 | wide : small ? 0x83 : 0x80 | wide, w, test ? 0 : 7, &acc->m);
+        x86_imm(&e->a, small ? W8 : w, c);
+    } else {
+        unsigned r = x86_load(e, other);
+        uint32_t op = test ? 0x84 : load == 0 ? 0x38 : 0x3a;
+        x86_clobber_flags(e);
+        x86_rm(&e->a, op | wide | (wide ? 0 : X_REG8), w, r, &acc->m);
+    }
+    x86_access_done(e, acc);
+}
+
 /* cmp and test, also for sub and and whose value nobody wants. */
 static void compare(X86Emit *e, const IrInsn *in, bool test, unsigned result)
 {
-    Opnd b = x86_operand(e, in->arg[1], in->w);
-    unsigned ra = x86_load(e, in->arg[0]);
+    Access acc;
+    unsigned ra;
+    Opnd b;
 
+    for (unsigned i = 0; i < 2; i++) {
+        if (x86_take_folded(e, in->arg[i], &acc)) {
+            compare_memory(e, in, test, &acc, i);
+            made(e, result);
+            return;
+        }
+    }
+    b = x86_operand(e, in->arg[1], in->w);
+    ra = x86_load(e, in->arg[0]);
     x86_clobber_flags(e);
     if (test) {
         test_operands(e, in->w, ra, &b);
@@ -86,6 +118,21 @@ static void prepare_dst(X86Emit *e, unsigned dst, IrRef a, Opnd *b, IrWidth w)
     if (!in_reg(e, a, dst)) {
         x86_load_into(e, dst, a, w == W32 ? W32 : W64);
     }
+}
+
+/*
+ * The destination when an operand is memory that may fault: a home gets its new value by
+ * the faulting instruction itself or later, never by the copy before it.
+ */
+static unsigned faulting_dst(X86Emit *e, IrRef a)
+{
+    unsigned dst = x86_dst(e, e->n << 2, a, false);
+
+    if (!in_reg(e, a, dst) && e->global_of[dst] != NO_GLOBAL) {
+        e->overwritten &= ~(1u << dst);
+        dst = x86_alloc(e, false);
+    }
+    return dst;
 }
 
 /* add of two registers or register and constant elsewhere: lea keeps flags and argument. */
@@ -115,6 +162,7 @@ void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     bool carry = in->op == IR_adc || in->op == IR_sbb;
     IrRef a = in->arg[0], result = e->n << 2;
+    Access acc;
     unsigned dst;
     Opnd b;
 
@@ -124,6 +172,20 @@ void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     if (row->digit >= 7) {
         compare(e, in, row->digit == 8, 0);
+        return;
+    }
+    if (x86_take_folded(e, in->arg[1], &acc)) {
+        if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
+            x86_lock(e, e->val[a].reg);
+        }
+        dst = faulting_dst(e, a);
+        b = (Opnd){ .kind = K_MEM, .mem = acc.m };
+        prepare_dst(e, dst, a, NULL, in->w);
+        x86_clobber_flags(e);
+        x86_alu(e, row->digit, in->w, dst, &b);
+        x86_access_done(e, &acc);
+        x86_bind(e, result, dst);
+        made(e, 1);
         return;
     }
     if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
@@ -367,8 +429,24 @@ void x86_op_vex_unary(X86Emit *e, const IrInsn *in, const X86Row *row)
 void x86_op_mul(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     IrRef a = in->arg[0], result = e->n << 2;
-    Opnd b = x86_operand(e, in->arg[1], in->w);
+    Access acc;
     unsigned dst;
+    Opnd b;
+
+    if (x86_take_folded(e, in->arg[1], &acc)) {
+        if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
+            x86_lock(e, e->val[a].reg);
+        }
+        dst = faulting_dst(e, a);
+        prepare_dst(e, dst, a, NULL, in->w);
+        x86_clobber_flags(e);
+        x86_rm(&e->a, 0xaf | X_0F, in->w, dst, &acc.m);
+        x86_access_done(e, &acc);
+        x86_bind(e, result, dst);
+        made(e, 1);
+        return;
+    }
+    b = x86_operand(e, in->arg[1], in->w);
 
     if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
         x86_lock(e, e->val[a].reg);
@@ -664,8 +742,21 @@ void x86_op_crc32(X86Emit *e, const IrInsn *in, const X86Row *row)
 
 void x86_op_mov(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
-    Opnd b;
+    Access acc;
     unsigned dst;
+    Opnd b;
+
+    if (x86_take_folded(e, in->arg[1], &acc)) {
+        if (!ir_is_inline(in->arg[0]) && e->val[in->arg[0]].reg != NO_REG) {
+            x86_lock(e, e->val[in->arg[0]].reg);
+        }
+        dst = faulting_dst(e, in->arg[0]);
+        prepare_dst(e, dst, in->arg[0], NULL, in->w);
+        x86_rm(&e->a, in->w == W8 ? 0x8a | X_REG8 : 0x8b, in->w, dst, &acc.m);
+        x86_access_done(e, &acc);
+        x86_bind(e, e->n << 2, dst);
+        return;
+    }
 
     if (!ir_is_inline(in->arg[0]) && e->val[in->arg[0]].reg != NO_REG) {
         x86_lock(e, e->val[in->arg[0]].reg);

@@ -79,7 +79,7 @@ void insn_memory_put(const uint8_t *mem);
 
 /* Translated: see guest.c. */
 void guest_init(void);
-void guest_run(const InsnCase *c, InsnResult *out);
+void guest_run(const InsnCase *c, InsnResult *out, bool emitted);
 _Noreturn void guest_refuse(const char *what); /* ends the case: not for this harness */
 
 /* Makes case number n of a row. False: the row is not for this harness in this mode. */
