@@ -59,7 +59,7 @@ static void log_region(TcgVcpu *t, const TcgPoint *at)
 /* Runs one region; returns normally unless it faults. */
 static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
-    TcgRegion *r = region_find(t, at);
+    InterpRegion *r = region_find(t, at);
     IrStop stop;
 
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
@@ -152,7 +152,7 @@ static void take_turn(TcgVcpu *t)
 
     a->waiting++;
     for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
-        tcg_kick(a->accel.vcpus[n]);
+        tcg_kick_vcpu(a->accel.vcpus[n]);
     }
     fair_mutex_lock(&a->turn);
     a->waiting--;
@@ -181,7 +181,7 @@ VcpuExit tcg_run(Vcpu *v)
     return e;
 }
 
-void tcg_kick(Vcpu *v)
+void tcg_kick_vcpu(Vcpu *v)
 {
     TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
 
