@@ -308,7 +308,8 @@ static void run_memory(Run *run, const IrInsn *in)
 static void run_global(Run *run, const IrInsn *in)
 {
     const TcgGuest *g = run->r->guest;
-    const TcgGlobal *gl = &g->globals[in->imm];
+    const TcgGlobal *gl = in->op >= IR_get && in->op <= IR_setv && in->imm < g->num_globals
+                              ? &g->globals[in->imm] : NULL;
     uint64_t v = value(run, in->arg[0]);
     uint64_t f = 0;
 
