@@ -13,6 +13,9 @@
 #include "tests/insn/hostop.h"
 #include "tests/insn/insn.h"
 
+/* What raises is called by emitted code, whose vector registers are the guest's. */
+#pragma GCC target("general-regs-only")
+
 enum { MAX_REGIONS = 200, MAX_WRAPPED = 32 };
 
 typedef struct {
