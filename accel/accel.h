@@ -14,6 +14,7 @@
 
 #include "qom/qom.h"
 #include "util/addr.h"
+#include "util/error.h"
 #include "util/thread.h"
 
 typedef struct Machine Machine;           /* hw/core/machine.h; NULL in user mode, which links no hw/ */
@@ -37,8 +38,14 @@ enum {
     VCPU_REQ_DEBUG = 1 << 19,
 };
 
-typedef enum { VCPU_EXIT_KICK, VCPU_EXIT_HALT, VCPU_EXIT_DEBUG, VCPU_EXIT_SHUTDOWN /* triple fault */,
-               VCPU_EXIT_ERROR } VcpuExit;
+/* Why AccelOps.run came back. */
+typedef enum {
+    VCPU_EXIT_KICK,     /* a request, or nothing in particular: look at stop and work, run again */
+    VCPU_EXIT_HALT,     /* the guest waits for an interrupt: vcpu->halted is set */
+    VCPU_EXIT_DEBUG,    /* a breakpoint of the debugger, or one step of it */
+    VCPU_EXIT_SHUTDOWN, /* triple fault */
+    VCPU_EXIT_ERROR,    /* the accelerator cannot go on; it has said why */
+} VcpuExit;
 
 typedef struct VcpuArch VcpuArch;
 typedef struct LocalIntc LocalIntc;
@@ -53,22 +60,28 @@ struct Vcpu {
     Object *device;              /* wrapping CPU device, or NULL */
     const LocalIntc *intc;       /* NULL: no local interrupt controller */
     void *intc_opaque;
-    AddressSpace *as[2];         /* 0 normal, 1 SMM; changes under VCPU_REQ_FLUSH */
+    AddressSpace *as[2];         /* 0 normal, 1 SMM (NULL: as normal); changes under VCPU_REQ_FLUSH */
     AddressSpace *as_io;
+    bool start_halted;           /* an application processor: waits until the architecture wakes it */
 
     _Atomic uint32_t requests;
     _Atomic bool halted;         /* HLT: wakes by arch->has_work */
-    bool stop, stopped, created, unplug;   /* under `lock` */
-    Mutex lock;
-    Cond cond;
+    Event wake;                  /* set by whoever wants its thread to look at requests, stop, work */
+
+    Mutex lock;                  /* LOCK_VCPU: guards what follows */
+    Cond cond;                   /* broadcast when stopped, created or a work item is done */
+    bool stop, stopped, created, failed, unplug, started;
+    struct VcpuWork *work;
+    Error *error;                /* of vcpu_init, taken by vcpu_start */
+
     Thread thread;
-    int thread_id;               /* host tid, for query-cpus-fast */
-    struct VcpuWork *work;       /* under lock */
+    uint32_t thread_id;          /* host tid, for query-cpus-fast; 0 before it runs */
 };
 
 /* What the guest architecture gives: const. */
 struct VcpuArch {
     const char *name;                            /* "x86_64": query-target, query-cpus-fast */
+    const struct TcgArch *tcg;                   /* how accel/tcg runs it (accel/tcg/tcg.h); NULL: it cannot */
     uint32_t state_size;
     void (*reset)(Vcpu *);                        /* power-on/INIT-like reset of state */
     bool (*has_work)(Vcpu *);                     /* a halted vCPU must run again */
@@ -96,35 +109,64 @@ struct LocalIntc {
     void (*reset)(void *opaque, bool init);         /* INIT or power-on */
 };
 
-typedef struct AccelOps {        /* ObjectOps.iface of accel classes */
-    bool (*init)(Accel *, Machine *, Error **);       /* false with errp: not on this host (-accel falls back) */
-    void (*finish)(Accel *);
+/*
+ * ObjectOps.iface of accel classes. realize of the class says whether this host can do it (-accel falls back when it fails).
+ */
+typedef struct AccelOps {
     bool (*vcpu_init)(Vcpu *, Error **);               /* in the vCPU's thread */
-    void (*vcpu_finish)(Vcpu *);
+    void (*vcpu_finish)(Vcpu *);                        /* in the vCPU's thread */
     VcpuExit (*run)(Vcpu *);                            /* NULL: CPUs exist but do not run (qtest) */
     void (*kick)(Vcpu *);                               /* any thread: make run look at requests soon */
     void (*sync_state)(Vcpu *);                         /* state fields are current after it (from a stopped vCPU) */
-    void (*flush_tlb)(Vcpu *);                          /* vCPU's own thread */
+    void (*flush_tlb)(Vcpu *);                          /* vCPU's own thread; NULL: nothing to flush */
     void (*print_jit)(Accel *, void (*print)(void *, const char *), void *opaque); /* info jit; NULL */
 } AccelOps;
 
 struct Accel {
     Object obj;
-    Machine *machine;
+    Machine *machine;          /* NULL in user mode and unit tests */
+    /* The machine's; NULL in user mode and where a test has none. */
+    FairMutex *lock;           /* released while waiting for vCPUs */
+    struct MemoryMap *map;
+    struct ClockGroup *clocks; /* virtual time, from which the guest's time stamps come */
+    Vcpu **vcpus;              /* by index; owned here */
+    unsigned num_vcpus;
+    /* In the vCPU's thread, for DEBUG, SHUTDOWN and ERROR; the vCPU has stopped itself. NULL: nobody cares. */
+    void (*on_exit)(Vcpu *, VcpuExit);
+    void *opaque;              /* of whoever set on_exit */
 };
+#define ACCEL(p) ((Accel *)(p))
 
-/* From -accel tcg,... / -machine accel=a:b; tries in order; the error names why each failed. */
-Accel *accel_new(Machine *, const char *names, Error **errp);
+/*
+ * From -accel tcg,... / -machine accel=a:b; names separated by ':', tried in order; the error names why each failed. The
+ * accelerator is machine->accel then, child "accel" of the machine. conf: JSON object of properties for the (then only) name, or
+ * NULL; a reference is taken.
+ */
+Accel *accel_new(Machine *, const char *names, struct json_object *conf, Error **errp);
+void accel_free(Accel *);                                    /* after its vCPUs are freed */
 
-Vcpu *vcpu_new(Machine *, const VcpuArch *, Error **errp);   /* index: next; not running */
-void vcpu_free(Vcpu *);
-bool vcpu_start(Vcpu *, Error **errp);                       /* thread; parked until machine runs */
-void vcpu_request(Vcpu *, uint32_t bits);                    /* any thread: set bits, wake or kick */
+/* A vCPU that does not run yet; its index is the next. NULL with errp. */
+Vcpu *vcpu_new(Accel *, const VcpuArch *, Error **errp);
+void vcpu_free(Vcpu *);                                      /* ends its thread, waits for it; NULL is fine */
+bool vcpu_start(Vcpu *, Error **errp);                       /* makes its thread, which is stopped until vcpus_resume */
+
+/* Any thread: sets bits in requests, wakes or kicks the vCPU. Takes no lock. */
+void vcpu_request(Vcpu *, uint32_t bits);
 void vcpu_clear_request(Vcpu *, uint32_t bits);
-/* Runs fn in the vCPU's thread between guest instructions and waits for it (or async). */
+/* True iff the calling thread is this vCPU's. */
+bool vcpu_is_self(const Vcpu *);
+/*
+ * Runs fn in the vCPU's thread between guest instructions and waits for it (run_on), or does not (run_async). A caller
+ * that holds the machine's lock loses it while it waits; fn runs without it.
+ */
 void vcpu_run_on(Vcpu *, void (*fn)(Vcpu *, void *), void *opaque);
 void vcpu_run_async(Vcpu *, void (*fn)(Vcpu *, void *), void *opaque);
-/* All of a machine: return when each is stopped / let them go. */
+/*
+ * All vCPUs: returns when each is stopped (the caller's own, if it is one, stops when it gets back to its loop); lets them go. A caller
+ * that holds the machine's lock loses it while it waits.
+ */
+void accel_pause(Accel *);
+void accel_resume(Accel *);
 void vcpus_pause(Machine *);
 void vcpus_resume(Machine *);
 

@@ -62,9 +62,17 @@ typedef struct IrInterp {
 
     uint32_t flags_undefined;
     bool undefined_used;
+
+    /* The guest instruction under way, for callbacks and helpers that leave by longjmp. */
+    uint64_t guest_pc;
+    uint32_t guest_word;
+    /* Working memory, kept from run to run; ir_interp_finish frees it. */
+    void *memory;
+    size_t memory_size;
 } IrInterp;
 
 /* Runs verified region r from its start. */
 IrStop ir_interp(IrInterp *it, const IrRegion *r);
+void ir_interp_finish(IrInterp *it);
 
 #endif

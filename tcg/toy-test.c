@@ -82,6 +82,7 @@ static IrStop run_text(Toy *t, const char *text)
         g_error("op %u: %s", at, error);
     }
     stop = ir_interp(&it, &r);
+    ir_interp_finish(&it);
     ir_region_finish(&r);
     return stop;
 }

@@ -14,6 +14,7 @@
 #ifndef TARGET_I386_CPU_H
 #define TARGET_I386_CPU_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "target/i386/cpu.gen.h" /* X86State, X86Segment */
@@ -63,6 +64,23 @@ enum {
     KEY_USER = 1u << 31,     /* user mode emulation: int and syscall go to the run loop */
 };
 
+/* Access rights in X86Segment.attributes. */
+enum { X86_SEG_S = 1 << 4, X86_SEG_DPL_SHIFT = 5, X86_SEG_P = 1 << 7, X86_SEG_L = 1 << 13, X86_SEG_DB = 1 << 14,
+       X86_SEG_G = 1 << 15, X86_SEG_UNUSABLE = 1 << 16 };
+
+/* Control registers (SDM vol. 3, 2.5) and EFER (2.2.1). */
+enum {
+    X86_CR0_PE = 1 << 0, X86_CR0_MP = 1 << 1, X86_CR0_EM = 1 << 2, X86_CR0_TS = 1 << 3, X86_CR0_ET = 1 << 4,
+    X86_CR0_NE = 1 << 5, X86_CR0_WP = 1 << 16, X86_CR0_AM = 1 << 18, X86_CR0_NW = 1 << 29, X86_CR0_CD = 1 << 30,
+    X86_CR4_VME = 1 << 0, X86_CR4_PVI = 1 << 1, X86_CR4_TSD = 1 << 2, X86_CR4_DE = 1 << 3, X86_CR4_PSE = 1 << 4,
+    X86_CR4_PAE = 1 << 5, X86_CR4_MCE = 1 << 6, X86_CR4_PGE = 1 << 7, X86_CR4_PCE = 1 << 8, X86_CR4_OSFXSR = 1 << 9,
+    X86_CR4_OSXMMEXCPT = 1 << 10, X86_CR4_UMIP = 1 << 11, X86_CR4_LA57 = 1 << 12, X86_CR4_FSGSBASE = 1 << 16,
+    X86_CR4_PCIDE = 1 << 17, X86_CR4_OSXSAVE = 1 << 18, X86_CR4_SMEP = 1 << 20, X86_CR4_SMAP = 1 << 21,
+    X86_CR4_PKE = 1 << 22,
+    X86_EFER_SCE = 1 << 0, X86_EFER_LME = 1 << 8, X86_EFER_LMA = 1 << 10, X86_EFER_NXE = 1 << 11,
+};
+#define X86_CR0_PG (1u << 31)
+
 /* MMU indexes: what an access may do differs by privilege and SMAP (SDM vol. 3, 4.6). */
 enum { MMU_USER, MMU_KERNEL, MMU_KERNEL_SMAP /* CR4.SMAP and not RFLAGS.AC */, MMU_PHYS, MMU_NUM };
 
@@ -97,13 +115,53 @@ typedef struct X86Cpu {
     int64_t seg_top[2][6];
     uint64_t fp_scratch[64] __attribute__((aligned(16))); /* operands of x86_fp_* (fp-helpers.def), inside one instruction */
     uint32_t features[X86_FEATURE_WORDS];
+    uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;
     struct Vcpu *vcpu;
+    /* sys/: a fault that a page walk found, for the exception it becomes; what is being delivered. Nothing of it is saved. */
+    struct {
+        uint64_t address;
+        uint32_t error;
+        uint8_t vector;
+    } fault;
+    bool delivering;        /* an event is: a fault now is a second one */
+    uint8_t first_vector;   /* of that event when it is an exception, else 255 */
+    uint64_t monitor_address;
+    bool one_insn;          /* the next region has one instruction: LEAVE_ONE_INSN */
+    bool rf_before;         /* RF was set before the instruction of a one-instruction region */
+    _Atomic bool a20_masked; /* what st.a20 becomes at VCPU_REQ_A20; any thread */
+    uint32_t apic_id, topology_threads, topology_cores; /* threads in a core, cores in a package */
+    bool gbpages;           /* 1 GiB pages */
+    uint8_t phys_bits;      /* width of physical addresses */
+    uint32_t signature;     /* CPUID(1).EAX, which is in EDX after reset */
     uint8_t spill[TCG_SPILL_SLOTS][64] __attribute__((aligned(64))); /* the translator's */
 } X86Cpu;
 
 /* Registers as the translator knows them: general registers by number, then vector registers. */
 extern const TcgGuest x86_tcg_guest;
+
+/* Current privilege level: DPL of SS, which all loads keep equal to it (also in real mode: 0, virtual-8086 mode: 3). */
+static inline unsigned x86_cpl(const X86Cpu *c)
+{
+    return c->st.seg[S_SS].attributes >> X86_SEG_DPL_SHIFT & 3;
+}
+
+static inline bool x86_code64(const X86Cpu *c)
+{
+    return (c->st.efer & X86_EFER_LMA) && (c->st.seg[S_CS].attributes & X86_SEG_L);
+}
+
+/* Linear address of st.rip. */
+static inline uint64_t x86_linear_pc(const X86Cpu *c)
+{
+    return x86_code64(c) ? c->st.rip : (uint32_t)(c->st.rip + c->st.seg[S_CS].base);
+}
+
+/* Execution goes on at rip in the present CS: sets st.rip, pc and key. */
+void x86_go(X86Cpu *, uint64_t rip);
+/* RESET# and INIT (SDM vol. 3, table 9-1); nothing outside st changes but what is derived of it. */
+void x86_reset_state(X86Cpu *);
+void x86_init_state(X86Cpu *);
 
 /* Recomputes key from st. Called after anything that a KEY_ bit depends on changed. */
 void x86_update_key(X86Cpu *);

@@ -693,7 +693,7 @@ static bool one_instruction(Maker *m, X86Insn *in)
             return false; /* not in this mode, or prefixes that make it another, invalid one */
         }
     }
-    if (insn_left_out(in->row) || in->row->body == gen_todo || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
+    if (insn_left_out(in->row) || in->row->body == gen_todo || (in->seg_prefix && in->seg >= S_FS && !gs) || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
         return false;
     }
     patch(m, in);

@@ -1,0 +1,218 @@
+/* Accesses that do not go straight to RAM: TLB misses, devices, pages with code or watched, accesses across two pages. */
+#include <string.h>
+
+#include "accel/tcg/internal.h"
+
+/* One piece of an access, inside a page. */
+typedef struct {
+    TcgTlbEntry *e;
+    TlbInfo info;
+    vaddr addr;
+    unsigned len;
+} Piece;
+
+static void find_piece(TcgVcpu *t, Piece *p, TcgAccess access, unsigned mmu)
+{
+    TlbInfo *info;
+
+    p->e = tlb_lookup(t, p->addr, access, mmu, &info);
+    if (!p->e) {
+        t->arch->raise_fault(t->v);
+    }
+    p->info = *info;
+}
+
+/* Cuts an access into the pages it touches and finds all before any is touched: a fault leaves nothing half done. */
+static unsigned find_pieces(TcgVcpu *t, vaddr addr, unsigned size, TcgAccess access, unsigned mmu, Piece p[2])
+{
+    unsigned room = (unsigned)(~t->page_mask - (addr & ~t->page_mask)) + 1;
+
+    p[0] = (Piece){ .addr = addr, .len = size < room ? size : room };
+    find_piece(t, &p[0], access, mmu);
+    if (size <= room) {
+        return 1;
+    }
+    p[1] = (Piece){ .addr = addr + room, .len = size - room };
+    find_piece(t, &p[1], access, mmu);
+    find_piece(t, &p[0], access, mmu); /* the second may have moved the table */
+    return 2;
+}
+
+static AddressSpace *piece_as(const TcgVcpu *t, const Piece *p)
+{
+    return t->v->as[p->info.asidx] ? t->v->as[p->info.asidx] : t->v->as[0];
+}
+
+static hwaddr piece_phys(const TcgVcpu *t, const Piece *p)
+{
+    return p->info.phys + (p->addr & ~t->page_mask);
+}
+
+/* The next unit of a device access: the largest power of two that is left, naturally aligned unless it is the whole. */
+static unsigned unit(const Piece *p, unsigned done)
+{
+    unsigned left = p->len - done, n = 8;
+
+    if (done == 0 && (left == 1 || left == 2 || left == 4 || left == 8)) {
+        return left;
+    }
+    while (n > left || ((p->addr + done) & (n - 1))) {
+        n /= 2;
+    }
+    return n;
+}
+
+static void device_load(TcgVcpu *t, const Piece *p, uint8_t *buf)
+{
+    for (unsigned done = 0, n; done < p->len; done += n) {
+        uint64_t value = UINT64_MAX;
+
+        n = unit(p, done);
+        address_space_ld(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
+                         (MemTxAttrs){ .from_cpu = true }, &value);
+        memcpy(buf + done, &value, n);
+    }
+}
+
+static void device_store(TcgVcpu *t, const Piece *p, const uint8_t *buf)
+{
+    for (unsigned done = 0, n; done < p->len; done += n) {
+        uint64_t value = 0;
+
+        n = unit(p, done);
+        memcpy(&value, buf + done, n);
+        address_space_st(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
+                         (MemTxAttrs){ .from_cpu = true }, value);
+    }
+}
+
+/* memcpy of the common sizes as one access of the host's: others see it whole, as the guest's CPU would make it. */
+static void copy_once(uint8_t *dst, const uint8_t *src, unsigned n)
+{
+    switch (n) {
+    case 1:
+        *dst = *src;
+        break;
+    case 2:
+        *(uint16_t *)dst = *(const uint16_t *)src;
+        break;
+    case 4:
+        *(uint32_t *)dst = *(const uint32_t *)src;
+        break;
+    case 8:
+        *(uint64_t *)dst = *(const uint64_t *)src;
+        break;
+    default:
+        memcpy(dst, src, n);
+    }
+}
+
+/* Tells who follows writes to this page; the slow path is needed no longer when nobody does. */
+static void dirty(TcgVcpu *t, const Piece *p)
+{
+    MemorySection s = address_space_section(piece_as(t, p), piece_phys(t, p));
+    MemoryMap *map;
+
+    if (!s.mr || !s.mr->block) {
+        return;
+    }
+    map = s.mr->block->map;
+    memory_dirty_mark(map, DIRTY_VGA, s.ram, p->len);
+    memory_dirty_mark(map, DIRTY_MIGRATION, s.ram, p->len);
+    if (!code_watched(t->accel, p->info.ram)) {
+        memory_dirty_mark(map, DIRTY_CODE, s.ram, p->len);
+        tlb_unprotect(t, p->e, map, s.ram);
+    }
+}
+
+static void ram_store(TcgVcpu *t, const Piece *p, const uint8_t *buf, uint64_t flags)
+{
+    copy_once((uint8_t *)(uintptr_t)(p->addr + p->e->addend), buf, p->len);
+    if (flags & TCG_TLB_DIRTY) {
+        dirty(t, p);
+    }
+}
+
+static void watch(TcgVcpu *t, const Piece *p, TcgAccess access)
+{
+    if (p->e->tag[access] & TCG_TLB_WATCH) {
+        t->arch->watch(t->v, p->addr, p->len, access);
+    }
+}
+
+void access_load(TcgVcpu *t, vaddr addr, void *buf, unsigned size, unsigned mmu)
+{
+    uint8_t *out = buf;
+    Piece p[2];
+    unsigned n = find_pieces(t, addr, size, TCG_READ, mmu, p);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (p[i].e->tag[TCG_READ] & TCG_TLB_MMIO) {
+            device_load(t, &p[i], out);
+        } else {
+            copy_once(out, (uint8_t *)(uintptr_t)(p[i].addr + p[i].e->addend), p[i].len);
+        }
+        watch(t, &p[i], TCG_READ);
+        out += p[i].len;
+    }
+}
+
+void access_store(TcgVcpu *t, vaddr addr, const void *buf, unsigned size, unsigned mmu)
+{
+    const uint8_t *in = buf;
+    Piece p[2];
+    unsigned n = find_pieces(t, addr, size, TCG_WRITE, mmu, p);
+
+    for (unsigned i = 0; i < n; i++) {
+        if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
+            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t flags = p[i].e->tag[TCG_WRITE];
+
+        if (flags & TCG_TLB_MMIO) {
+            device_store(t, &p[i], in);
+        } else if (flags & (TCG_TLB_DIRTY | TCG_TLB_WATCH)) {
+            ram_store(t, &p[i], in, flags);
+        } else {
+            copy_once((uint8_t *)(uintptr_t)(p[i].addr + p[i].e->addend), in, p[i].len);
+        }
+        watch(t, &p[i], TCG_WRITE);
+        in += p[i].len;
+    }
+}
+
+uint64_t tcg_ld(Vcpu *v, vaddr addr, unsigned size, unsigned mmu)
+{
+    uint64_t value = 0;
+
+    access_load(tcg_vcpu(v), addr, &value, size, mmu);
+    return value;
+}
+
+void tcg_st(Vcpu *v, vaddr addr, uint64_t value, unsigned size, unsigned mmu)
+{
+    access_store(tcg_vcpu(v), addr, &value, size, mmu);
+}
+
+void tcg_probe(Vcpu *v, vaddr addr, unsigned size, TcgAccess access, unsigned mmu)
+{
+    Piece p[2];
+
+    find_pieces(tcg_vcpu(v), addr, size, access, mmu, p);
+}
+
+uint8_t *tcg_host(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, unsigned *len)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    Piece p[2];
+    unsigned room = (unsigned)(~t->page_mask - (addr & ~t->page_mask)) + 1;
+
+    find_pieces(t, addr, 1, access, mmu, p);
+    if (p[0].e->tag[access] & (TCG_TLB_MMIO | TCG_TLB_DIRTY | TCG_TLB_WATCH)) {
+        return NULL;
+    }
+    *len = room;
+    return (uint8_t *)(uintptr_t)(addr + p[0].e->addend);
+}

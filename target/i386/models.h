@@ -1,0 +1,26 @@
+/* CPU models: what CPUID shows of them (models.c; the classes of -cpu are in sys/cpu-device.json). */
+#ifndef TARGET_I386_MODELS_H
+#define TARGET_I386_MODELS_H
+
+#include "target/i386/cpu.h"
+
+typedef struct X86CpuModel {
+    const char *name;
+    const char *vendor;          /* 12 characters of CPUID(0) */
+    uint8_t family, model, stepping;
+    const char *model_id;        /* brand string; NULL: none */
+    uint32_t level, xlevel;      /* highest leaf, highest extended leaf */
+    uint32_t features[8];        /* words X86_WORD_* of decode.h */
+} X86CpuModel;
+
+const X86CpuModel *x86_model_find(const char *name); /* NULL: there is none */
+extern const X86CpuModel x86_models[];
+extern const unsigned x86_num_models;
+
+/* The features of the model that this program implements become the CPU's. APIC id and topology are set in X86Cpu by who makes it. */
+void x86_cpu_set_model(X86Cpu *, const X86CpuModel *);
+
+/* CPUID: regs is EAX EBX ECX EDX. */
+void x86_cpuid(const X86Cpu *, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+#endif

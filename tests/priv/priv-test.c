@@ -1,0 +1,48 @@
+/* Runs each guest given as an argument; it passes when it ends itself with result 0 (tests/priv/machine.h). */
+#include <glib.h>
+
+#include "tests/priv/machine.h"
+
+enum { TIMEOUT_MS = 20000 };
+
+static void run_guest(const void *path)
+{
+    BareMachine *m = bare_new(1);
+    gchar *code;
+    gsize size;
+    int result;
+
+    g_assert_true(g_file_get_contents(path, &code, &size, NULL));
+    result = bare_run(m, (uint8_t *)code, size, TIMEOUT_MS);
+    if (*bare_text(m)) {
+        gchar **lines = g_strsplit(bare_text(m), "\n", -1);
+
+        for (unsigned n = 0; lines[n]; n++) {
+            g_test_message("%s", lines[n]);
+        }
+        g_strfreev(lines);
+    }
+    if (result != 0) {
+        X86Cpu *c = bare_cpu(m, 0);
+
+        g_test_message("result %d at %04x:%lx cr2 %lx", result, c->st.seg[S_CS].selector, c->st.rip, c->st.cr2);
+    }
+    bare_free(m);
+    g_free(code);
+    g_assert_cmpint(result, ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (int n = 1; n < argc; n++) {
+        gchar *name = g_path_get_basename(argv[n]), *test;
+
+        *strchr(name, '.') = 0;
+        test = g_strdup_printf("/priv/%s", name);
+        g_test_add_data_func(test, argv[n], run_guest);
+        g_free(test);
+        g_free(name);
+    }
+    return g_test_run();
+}
