@@ -60,6 +60,7 @@ typedef struct {
     const X86Row *row;      /* what the bytes are: prefixes may make it another row than was asked for */
     uint64_t target;        /* linear address of the memory operand, or 0 */
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
+    bool sequence;          /* made by insn_make_sequence() */
 } InsnCase;
 
 typedef struct {
