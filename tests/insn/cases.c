@@ -15,6 +15,7 @@ typedef struct {
     uint8_t asize;          /* IrAddrWidth */
     int rip_disp;           /* where a RIP-relative displacement is, or -1 */
     uint64_t target;        /* linear address of the memory operand; 0: none */
+    bool absolute;          /* memory operands without registers */
 } Maker;
 
 static uint64_t rnd(Maker *m)
@@ -383,6 +384,25 @@ static void memory_no_base(Maker *m, unsigned reg, bool gs)
     bytes(m, disp, 4);
 }
 
+/* A displacement, whatever the registers are. */
+static void memory_absolute(Maker *m, unsigned reg)
+{
+    uint64_t off = target_offset(m, false);
+
+    if (m->asize == IR_A16) {
+        byte(m, reg << 3 | 6);
+        bytes(m, off, 2);
+        return;
+    }
+    if (m->c->mode == MODE_64) {
+        byte(m, reg << 3 | 4);
+        byte(m, 4 << 3 | 5);
+    } else {
+        byte(m, reg << 3 | 5);
+    }
+    bytes(m, off, 4);
+}
+
 static void modrm(Maker *m, bool gs)
 {
     const X86Row *row = m->row;
@@ -393,8 +413,10 @@ static void modrm(Maker *m, bool gs)
         byte(m, 0xc0 | reg << 3 | rm);
         return;
     }
-    m->target = pick_target(m);
-    if (m->asize == IR_A16) {
+    m->target = m->absolute && percent(m, 97) ? DATA + DATA_RW + (rnd(m) & 0x1fc0) : pick_target(m);
+    if (m->absolute) {
+        memory_absolute(m, reg);
+    } else if (m->asize == IR_A16) {
         memory16(m, reg);
     } else if (percent(m, 85)) {
         memory_base(m, reg, gs);
@@ -448,7 +470,7 @@ static void vex_prefix(Maker *m)
     unsigned vvvv = has_place(row, X86_AT_B) || percent(m, 3) ? below(m, 16) : 15, l = percent(m, 2);
     unsigned last = (vvvv | (wide ? 0 : 8)) << 3 | l << 2 | pp[row->prefix];
 
-    m->rex = 0x40 | (wide ? below(m, 8) : 0);
+    m->rex = (uint8_t)((0x40 | (wide ? below(m, 8) : 0)) & (m->absolute ? ~X86_REX_X : ~0));
     if (row->map == X86_MAP_VEX + 1 && !(m->rex & (X86_REX_X | X86_REX_B)) && percent(m, 50)) {
         byte(m, 0xc5);
         byte(m, (~m->rex & X86_REX_R) << 5 | last);
@@ -465,7 +487,7 @@ static bool prefixes(Maker *m)
     static const uint8_t segs[] = { 0x26, 0x2e, 0x36, 0x3e };
     const X86Row *row = m->row;
     InsnMode mode = m->c->mode;
-    bool gs = mode == MODE_64 && percent(m, 5), p67 = percent(m, 8);
+    bool gs = mode == MODE_64 && !m->absolute && percent(m, 5), p67 = !m->absolute && percent(m, 8);
 
     if ((row->attr & X86_ATTR_LOCK) ? percent(m, 25) : percent(m, 1)) {
         byte(m, 0xf0);
@@ -486,7 +508,7 @@ static bool prefixes(Maker *m)
     }
     group_prefix(m);
     if (mode == MODE_64 && percent(m, 60)) {
-        m->rex = (uint8_t)(0x40 | below(m, 16));
+        m->rex = (uint8_t)((0x40 | below(m, 16)) & (m->absolute ? ~X86_REX_X : ~0));
         byte(m, m->rex);
     }
     return gs;
@@ -719,4 +741,95 @@ bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uin
     c->undefined = in.row->undefined;
     narrow_registers(c);
     return true;
+}
+
+/* Sequences */
+
+static bool writes_rsp(const X86Insn *in)
+{
+    for (unsigned n = 0; n < in->row->num_ops; n++) {
+        X86Operand op = in->row->op[n];
+        bool high8 = (op.size == X86_SZ_b || op.size == X86_SZ_bs) && !in->rex;
+        unsigned reg = op.place == X86_AT_G ? in->reg : op.place == X86_AT_Z ? (in->opcode & 7) | (in->rex & X86_REX_B ? 8 : 0)
+                     : op.place == X86_AT_B ? in->vvvv : op.place == X86_AT_R || (op.place == X86_AT_E && !in->mem) ? in->rm : 0;
+        if (reg == R_RSP && !high8) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Not where registers are addresses, what jumps, and what mostly faults: a sequence is to get somewhere. Nor those whose
+ * undefined flags the IR says nothing of.
+ */
+static bool fits_sequence(const X86Insn *in)
+{
+    static const char *const names[] = { "xlat", "enter", "leave", "ret", "call", "jmp", "loop", "loope", "loopne", "jrcxz", "j",
+                                         "maskmovq", "maskmovdqu", "popa", "ud0", "ud1", "ud2", "bound",
+                                         "div", "idiv", "aam", "aad", "daa", "das", "aaa", "aas" };
+    const X86Row *row = in->row;
+    bool shift2 = !strcmp(row->mnemonic, "shld") || !strcmp(row->mnemonic, "shrd");
+
+    for (unsigned n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+        if (!strcmp(row->mnemonic, names[n])) {
+            return false;
+        }
+    }
+    if (is_string(row) || writes_rsp(in) || (shift2 && in->osize == W16) || (row->attr & X86_ATTR_FPU) ||
+        (row->op[1].place == X86_AT_G && in->mem && !strncmp(row->mnemonic, "bt", 2))) {
+        return false;
+    }
+    return true;
+}
+
+/* Appends an instruction of any row. */
+static void append(Maker *m)
+{
+    static InsnCase part;
+    X86Insn in;
+
+    for (;;) {
+        Maker one = { .c = &part, .row = &x86_insn_rows[below(m, X86_NUM_ROWS)], .rng = rnd(m), .rip_disp = -1, .absolute = true };
+        if (insn_left_out(one.row) || one.row->body == gen_todo) {
+            continue;
+        }
+        part.mode = m->c->mode;
+        part.in.rip = m->c->in.rip + m->pos;
+        if (one_instruction(&one, &in) && !(in.prefixes & X86_P_LOCK && !in.mem) && fits_sequence(&in)) {
+            memcpy(m->c->code + m->pos, part.code, in.len);
+            m->pos += in.len;
+            return;
+        }
+    }
+}
+
+/* 5 to 20 instructions, among them forward jumps inside. What flags are undefined the interpreter finds out. */
+void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n)
+{
+    unsigned count = 5, starts[21], jumps[21], num_jumps = 0;
+    Maker m;
+
+    begin(&m, c, &x86_insn_rows[0], mode, seed * 0x9e3779b97f4a7c15 + n * 0xda942042e4dd58b5 + mode);
+    count += below(&m, 16);
+    for (unsigned k = 0; k < count; k++) {
+        starts[k] = m.pos;
+        if (percent(&m, 15)) {
+            jumps[num_jumps++] = k;
+            byte(&m, 0x70 | below(&m, 16));
+            byte(&m, 0);
+        } else {
+            append(&m);
+        }
+    }
+    starts[count] = m.pos;
+    for (unsigned k = 0; k < num_jumps; k++) {
+        unsigned from = jumps[k], to = from + 1 + below(&m, count - from);
+        unsigned dist = starts[to] - starts[from] - 2;
+        c->code[starts[from] + 1] = (uint8_t)(dist < 128 ? dist : 0);
+    }
+    c->len = m.pos;
+    c->row = &x86_insn_rows[0];
+    c->sequence = true;
+    narrow_registers(c);
 }

@@ -60,12 +60,16 @@ typedef struct {
     const X86Row *row;      /* what the bytes are: prefixes may make it another row than was asked for */
     uint64_t target;        /* linear address of the memory operand, or 0 */
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
+    bool sequence;          /* made by insn_make_sequence() */
 } InsnCase;
 
 typedef struct {
     InsnState st;
     uint8_t mem[DATA_COPY];
     const char *refused;    /* not run: why */
+    /* Of the interpreter: flags that are undefined at the end; one was looked at before. */
+    uint16_t undefined;
+    bool undefined_used;
 } InsnResult;
 
 /* Maps CODE and DATA and takes the signals. Returns NULL, or why nothing can be run. */
@@ -85,7 +89,7 @@ _Noreturn void guest_refuse(const char *what); /* ends the case: not for this ha
 
 /* Makes case number n of a row. False: the row is not for this harness in this mode. */
 bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uint64_t n);
-/* A block of instructions of any rows. */
+/* A block of instructions of any rows; undefined is what the interpreter's result says. */
 void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n);
 /* Why a row is not tested, or NULL. */
 const char *insn_left_out(const X86Row *row);
