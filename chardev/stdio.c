@@ -105,7 +105,7 @@ static void stdio_update(Chardev *c)
     chardev_fd_update(&((ChardevStdio *)c)->fd);
 }
 
-/* End of input: it can be written to all the same. */
+/* End of input. It can be written to all the same: what was asked before is still to be answered. */
 static void stdio_ended(Chardev *c)
 {
     ChardevStdio *s = (ChardevStdio *)c;
@@ -113,7 +113,6 @@ static void stdio_ended(Chardev *c)
     loop_unwatch(s->fd.win);
     s->fd.win = NULL;
     s->fd.in = -1;
-    chardev_event(c, CHARDEV_EVENT_CLOSED);
 }
 
 static bool stdio_realize(Object *o, Error **errp)

@@ -456,7 +456,7 @@ static uint64_t in_order(uint64_t v, unsigned size, DeviceEndian endian)
     return endian == DEVICE_LITTLE_ENDIAN ? v : bswap64(v) >> (64 - 8 * size);
 }
 
-/* An access that is not all RAM: whole if one I/O region answers, else byte by range. */
+/* An access that is not all RAM: whole if one I/O region answers, else range by range. */
 static MemTxResult access_slow(AddressSpace *as, hwaddr addr, unsigned size, const Spot *s, bool write,
                                MemTxAttrs attrs, uint8_t *bytes)
 {

@@ -134,7 +134,7 @@ FairMutex *memory_map_lock(MemoryMap *); /* may be NULL: a test that has one thr
 void memory_region_init(MemoryRegion *, MemoryMap *, Object *owner, const char *name, uint64_t size);
 void memory_region_init_io(MemoryRegion *, MemoryMap *, Object *owner, const MemoryOps *, void *dev,
                            const char *name, uint64_t size);
-/* RAM of its own, zeroed, lazily populated by the host. id: RamBlock.id. */
+/* RAM of its own, zeroed, lazily populated by the host. id: RamBlock.id; what follows its last '/' is the region's name. */
 bool memory_region_init_ram(MemoryRegion *, MemoryMap *, Object *owner, const char *id, uint64_t size,
                             Error **errp);
 /* Writes of the guest are dropped (logged as guest errors); the host may write by memory_region_host. */

@@ -13,19 +13,21 @@ static const uint64_t BLOCK_ALIGN = 2 * 1024 * 1024; /* of RamBlock.start: huge 
 
 RamBlock *ram_block_find(MemoryMap *map, const char *id)
 {
-    for (RamBlock *b = map->blocks; b; b = b->next) {
-        if (!b->gone && !strcmp(b->id, id)) {
-            return b;
-        }
+    RamBlock *b = NULL;
+
+    while ((b = ram_block_next(map, b)) && strcmp(b->id, id)) {
     }
-    return NULL;
+    return b;
 }
 
 RamBlock *ram_block_next(MemoryMap *map, RamBlock *b)
 {
+    memory_assert_locked(map);
+    rcu_enter(); /* those that are gone may leave the list at any time */
     do {
-        b = b ? b->next : map->blocks;
+        b = b ? rcu_load(&b->next) : rcu_load(&map->blocks);
     } while (b && b->gone);
+    rcu_leave();
     return b;
 }
 

@@ -71,7 +71,7 @@ static bool init_ram(MemoryRegion *mr, MemoryMap *map, MemoryRegionKind kind, Ob
     if (!block) {
         return false;
     }
-    init(mr, map, kind, owner, id, size);
+    init(mr, map, kind, owner, strrchr(id, '/') ? strrchr(id, '/') + 1 : id, size);
     mr->block = block;
     mr->owns_block = true;
     mr->readonly = kind == MR_ROM;

@@ -15,6 +15,7 @@ typedef struct {
     MemoryRegion root;
     AddressSpace *as;
     bool stop; /* atomic */
+    unsigned next_reader; /* atomic */
 } Stress;
 
 /* A device that is freed and made again; its registers say what they are. */
@@ -41,6 +42,7 @@ static const MemoryOps plugged_ops = {.read = plugged_read, .write = plugged_wri
 static void reader(void *opaque)
 {
     Stress *s = opaque;
+    unsigned mine = __atomic_fetch_add(&s->next_reader, 1, __ATOMIC_RELAXED);
     uint64_t n = 0;
 
     while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
@@ -62,7 +64,7 @@ static void reader(void *opaque)
             v = *address_space_section(s->as, page).host == 0x11;
         }
         rcu_leave();
-        address_space_st(s->as, page + 8, 4, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, n);
+        address_space_st(s->as, page + 64 * (mine + 1), 4, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, n);
     }
 }
 

@@ -17,12 +17,17 @@ typedef struct IsaBus {
 typedef struct IsaDevice {
     Device dev;
 } IsaDevice;
+#define ISA_BUS(p) ((IsaBus *)(p))
+#define ISA_DEVICE(p) ((IsaDevice *)(p))
 
 IsaBus *isa_bus_new(Machine *, Device *parent /* bridge, or NULL */, MemoryRegion *mem, MemoryRegion *io, Error **errp);
 /* The bus that the (isa) device is plugged into. */
 IsaBus *isa_bus_of(IsaDevice *);
-/* Maps mr in the port space; undone when mr is finished. Error names the overlapping device when ports are taken. */
+/*
+ * Maps mr in the port space (memory_region_del or _finish undoes it). Error names the other ISA device when ports are
+ * taken; what other buses and boards have there does not count.
+ */
 bool isa_map_io(IsaDevice *, MemoryRegion *, uint16_t port, Error **errp);
-bool isa_irq(IsaDevice *, unsigned n, Irq **irq, Error **errp);  /* n 0..15; error otherwise */
+bool isa_irq(IsaDevice *, unsigned n, Irq **irq, Error **errp);  /* n 0..15; error otherwise. *irq may be NULL: not wired */
 
 #endif

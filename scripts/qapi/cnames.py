@@ -15,17 +15,17 @@ def ident(name):
 
 
 def tail(name):
-    """As ident, but after a prefix: digits and keywords are fine there."""
-    return re.sub(r"[^A-Za-z0-9]", "_", name)
+    """As ident, but after a prefix: digits and keywords are fine there. Of an HMP command 'print|p': its first name."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name.split("|")[0])
 
 
 def has(name):
     """The flag that an optional member is present."""
-    return "has_" + tail(name)
+    return "has_" + (ident(name) if name[:1].isdigit() else tail(name))
 
 
 def camel(name):
-    return "".join(p[:1].upper() + p[1:] for p in re.split(r"[^A-Za-z0-9]+", name))
+    return "".join(p[:1].upper() + p[1:] for p in re.split(r"[^A-Za-z0-9]+", name.split("|")[0]))
 
 
 def upper(name):

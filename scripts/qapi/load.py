@@ -19,7 +19,7 @@ NAMES = {
     "command": (r"[a-z][a-z0-9_-]*$", "lower case with dashes, as 'query-status'"),
     "event": (r"[A-Z][A-Z0-9_]*$", "upper case, as 'BLOCK_JOB_READY'"),
     "option": (r"[A-Za-z0-9][A-Za-z0-9_-]*$", "the option without dashes, as 'device'"),
-    "hmp": (r"[a-z][a-z0-9_ -]*$", "lower case, as 'info mtree'"),
+    "hmp": (r"[a-z][a-z0-9_ -]*(\|[a-z0-9_?-]+)*$", "lower case, as 'info mtree' or with a short form 'print|p'"),
     "class": (r"[A-Za-z0-9][A-Za-z0-9_.,+:-]*$", "letters, digits and -_.,+:, as 'isa-serial'"),
     "compat": (r"[A-Za-z0-9][A-Za-z0-9_.-]*$", "letters, digits and -_."),
 }

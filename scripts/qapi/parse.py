@@ -97,7 +97,7 @@ class Parser:
         at = doc.loc
         for n, line in lines:
             body = line[1:].strip()
-            m = re.match(r"@([\w.,+-]+):\s*(.*)$" if doc.name else r"@([\w.,+ -]+):\s*(.*)$", body)
+            m = re.match(r"@([\w.,+-]+):\s*(.*)$" if doc.name else r"@([\w.,+ |?-]+):\s*(.*)$", body)
             since = re.match(r"Since:\s*([0-9]+(?:\.[0-9]+){1,2})$", body)
             if m:
                 if name is None and body and doc.name is None:

@@ -199,13 +199,13 @@ def main():
     features = set(re.findall(r"^FEATURE\((\w+),", open(features_path).read(), re.M))
     rows = read(paths, features)
     table = fill(rows)
-    bodies = sorted({r.body for r in rows})
+    bodies = sorted({r.body for r in rows} | {"todo"})
     with open(out_h, "w") as f:
         f.write("/* Made by target/i386/decode-gen.py. */\n")
         f.write(f"enum {{ X86_NUM_ROWS = {len(rows)} }};\n")
         f.write("".join(f"void gen_{b}(X86Gen *g);\n" for b in bodies))
     out = ["/* Made by target/i386/decode-gen.py. */", '#include "target/i386/gen.h"', '#include "target/i386/gen-fp.h"', "",
-           "const X86Row x86_rows[X86_NUM_ROWS] = {"]
+           "const X86Row x86_insn_rows[X86_NUM_ROWS] = {"]
     out += [r.c() for r in rows]
     out.append("};\n")
     emit_tables(out, rows, table)

@@ -180,7 +180,7 @@ static int read_vex(Reader *rd)
 
     wrong |= in->rex;
     if (three) {
-        rxb = (uint8_t)(~b >> 5);
+        rxb = ~b >> 5 & 7;
         map = b & 31;
         b = (uint8_t)take(rd, 1);
     }
@@ -227,7 +227,7 @@ static const X86Row *find_row(Reader *rd, unsigned map)
         at = at * 8 + (in->modrm & 7);
     }
     at = x86_leaves[slot.base + at];
-    return at ? &x86_rows[at - 1] : NULL;
+    return at ? &x86_insn_rows[at - 1] : NULL;
 }
 
 static unsigned read_opcode(Reader *rd)

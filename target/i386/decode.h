@@ -1,5 +1,5 @@
 /*
- * The x86 decoder. decode.def (its top is the legend) is the one list of instructions; decode-gen.py makes x86_rows[] and the
+ * The x86 decoder. decode.def (its top is the legend) is the one list of instructions; decode-gen.py makes x86_insn_rows[] and the
  * look-up of it. Bytes in, X86Insn out; no state and no memory. SDM vol. 2, chapter 2 and appendix A.
  *
  * To add an instruction: its row, and its body `void gen_NAME(X86Gen *g)` (gen.h).
@@ -85,7 +85,7 @@ typedef struct {
 
 #include "target/i386/decode.gen.h"
 
-extern const X86Row x86_rows[X86_NUM_ROWS];
+extern const X86Row x86_insn_rows[X86_NUM_ROWS];
 enum { X86_MAP_VEX = 3, X86_NUM_MAPS = 7 };
 extern const X86Slot x86_slots[X86_NUM_MAPS][256];
 extern const uint16_t x86_leaves[];     /* number of row + 1, 0: #UD */

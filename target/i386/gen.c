@@ -129,6 +129,16 @@ IrRef g_linear(X86Gen *g, IrAddr m)
     return offset_of(g, m);
 }
 
+IrAddr g_one_register(X86Gen *g, IrAddr m)
+{
+    if (m.base != IR_NONE && m.index != IR_NONE) {
+        m.base = offset_of(g, m);
+        m.index = IR_NONE;
+        m.disp = 0;
+    }
+    return m;
+}
+
 /* Memory operands */
 
 static IrAddr operand_offset(X86Gen *g)
@@ -169,6 +179,8 @@ IrAddr g_mem_indexed(X86Gen *g, IrRef index, unsigned scale, unsigned bytes, boo
     IrAddr a = operand_offset(g);
 
     a = (IrAddr){ .base = offset_of(g, a), .index = index, .scale = (uint8_t)scale, .addr = a.addr };
+    a.base = offset_of(g, a);
+    a.index = IR_NONE;
     return g_address(g, g->in.seg, a, bytes, write);
 }
 
@@ -277,7 +289,7 @@ IrWidth g_stack_width(const X86Gen *g)
     return address_width(stack_size(g));
 }
 
-static IrAddr stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write)
+IrAddr g_stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write)
 {
     IrAddr a = { .base = g_reg(g, R_RSP), .disp = disp, .addr = stack_size(g) };
 
@@ -293,7 +305,7 @@ void g_add_rsp(X86Gen *g, int64_t n)
 
 void g_stack_store(X86Gen *g, IrWidth w, int64_t disp, IrRef v)
 {
-    ir_st(g->r, w, stack_address(g, disp, ir_width_bytes(w), true), v);
+    ir_st(g->r, w, g_stack_address(g, disp, ir_width_bytes(w), true), v);
 }
 
 void g_push(X86Gen *g, IrWidth w, IrRef v)
@@ -306,7 +318,7 @@ void g_push(X86Gen *g, IrWidth w, IrRef v)
 
 IrRef g_stack_load(X86Gen *g, IrWidth w, int64_t disp)
 {
-    return ir_ld(g->r, w, stack_address(g, disp, ir_width_bytes(w), false));
+    return ir_ld(g->r, w, g_stack_address(g, disp, ir_width_bytes(w), false));
 }
 
 /* Ends of the region */

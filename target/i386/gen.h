@@ -113,6 +113,7 @@ IrRef g_effective_address(X86Gen *g, IrWidth w);        /* offset without segmen
 IrAddr g_address(X86Gen *g, unsigned seg, IrAddr a, unsigned bytes, bool write);
 IrAddr g_plus(IrAddr m, int64_t disp);                  /* the same checked operand, disp bytes on */
 IrRef g_linear(X86Gen *g, IrAddr m);                    /* as a value */
+IrAddr g_one_register(X86Gen *g, IrAddr m);             /* the same address, for ops that want many registers */
 /* The memory operand moved by index << scale bytes (bit strings). */
 IrAddr g_mem_indexed(X86Gen *g, IrRef index, unsigned scale, unsigned bytes, bool write);
 
@@ -128,6 +129,7 @@ static inline bool g_locked(const X86Gen *g)
 
 /* Stack: value at width w (operand size). g_push changes rSP after the store. */
 IrWidth g_stack_width(const X86Gen *g);
+IrAddr g_stack_address(X86Gen *g, int64_t disp, unsigned bytes, bool write);
 void g_push(X86Gen *g, IrWidth w, IrRef v);
 IrRef g_stack_load(X86Gen *g, IrWidth w, int64_t disp); /* at SS:rSP + disp; rSP stays */
 void g_stack_store(X86Gen *g, IrWidth w, int64_t disp, IrRef v);

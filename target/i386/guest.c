@@ -28,7 +28,8 @@ const TcgGuest x86_tcg_guest = {
     .page_bits = 12,
 };
 
+/* Bodies are C that may do anything: vector registers are saved around all of them, so that they may raise anywhere too. */
 #define HELPER(name, args, flags, doc) \
-    const TcgHelper x86_h_##name = { #name, (void (*)(void))x86_sys_##name, args, flags };
+    const TcgHelper x86_h_##name = { #name, (void (*)(void))x86_sys_##name, args, (flags) | TCG_CALL_VECTORS };
 #include "target/i386/sys-helpers.def"
 #undef HELPER

@@ -5,8 +5,15 @@
 
 #include "target/i386/gen.h"
 
+/* Called without the guest's vector registers being saved. */
+#ifdef __x86_64__
+#define INTEGER_ONLY __attribute__((target("general-regs-only")))
+#else
+#define INTEGER_ONLY
+#endif
+
 /* DAA, DAS (vol. 2): AL, flags in, AL | flags << 16 out; AH as it was. */
-static uint32_t adjust_packed(bool subtract, uint32_t ax, uint32_t flags)
+static INTEGER_ONLY uint32_t adjust_packed(bool subtract, uint32_t ax, uint32_t flags)
 {
     uint8_t al = (uint8_t)ax, old = al;
     uint32_t f = flags & (FL_CF | FL_AF);
@@ -27,7 +34,7 @@ static uint32_t adjust_packed(bool subtract, uint32_t ax, uint32_t flags)
 }
 
 /* AAA, AAS */
-static uint32_t adjust_unpacked(bool subtract, uint32_t ax, uint32_t flags)
+static INTEGER_ONLY uint32_t adjust_unpacked(bool subtract, uint32_t ax, uint32_t flags)
 {
     uint32_t f = 0;
 
@@ -38,7 +45,7 @@ static uint32_t adjust_unpacked(bool subtract, uint32_t ax, uint32_t flags)
     return (ax & 0xff0f) | f << 16;
 }
 
-static uint64_t decimal(void *cpu, uint64_t kind, uint64_t ax, uint64_t flags)
+static INTEGER_ONLY uint64_t decimal(void *cpu, uint64_t kind, uint64_t ax, uint64_t flags)
 {
     bool subtract = kind == DECIMAL_DAS || kind == DECIMAL_AAS;
 
@@ -60,4 +67,4 @@ static uint64_t random_number(void *cpu)
     return v;
 }
 
-const TcgHelper x86_h_random = { "random", (void (*)(void))random_number, 0, TCG_CALL_WRITES };
+const TcgHelper x86_h_random = { "random", (void (*)(void))random_number, 0, TCG_CALL_VECTORS };

@@ -151,7 +151,7 @@ void gen_popa(X86Gen *g)
     int64_t bytes = ir_width_bytes(w);
     IrRef v[8];
 
-    for (int n = 0; n < 8; n++) {
+    for (int n = 7; n >= 0; n--) { /* in the order of POP: the first fault counts */
         v[n] = g_stack_load(g, w, bytes * (7 - n));
     }
     g_add_rsp(g, 8 * bytes);
@@ -162,11 +162,13 @@ void gen_popa(X86Gen *g)
     }
 }
 
+/* The new top of the stack must be writable, or ENTER faults before it has changed anything. */
 void gen_enter(X86Gen *g)
 {
     IrWidth w = g->in.osize;
     int64_t bytes = ir_width_bytes(w), level = g->in.imm2 & 31, below = bytes;
     IrRef bp = g_reg(g, R_RBP), frame;
+    IrAddr at;
 
     g_stack_store(g, w, -bytes, bp);
     frame = ir_lea(g->r, g_stack_width(g), g_reg(g, R_RSP), IR_NONE, (uint64_t)-bytes, 0);
@@ -181,7 +183,10 @@ void gen_enter(X86Gen *g)
         below += bytes;
         g_stack_store(g, w, -below, frame);
     }
-    g_add_rsp(g, -below - (int64_t)g->in.imm);
+    below += (int64_t)g->in.imm;
+    at = g_stack_address(g, -below, (unsigned)bytes, true);
+    ir_rmw_or(g->r, w, at, g_imm(g, 0), NULL);
+    g_add_rsp(g, -below);
     g_set_reg(g, w, R_RBP, frame);
 }
 

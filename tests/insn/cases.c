@@ -439,6 +439,26 @@ static void group_prefix(Maker *m)
     }
 }
 
+/* C5 can only say map 0F; R, X, B and vvvv are inverted (SDM vol. 2, 2.3.5). A vvvv that means nothing must be 1111. */
+static void vex_prefix(Maker *m)
+{
+    static const uint8_t pp[] = { [X86_PREFIX_66] = 1, [X86_PREFIX_F3] = 2, [X86_PREFIX_F2] = 3, [X86_PREFIX_ANY] = 0 };
+    const X86Row *row = m->row;
+    bool wide = m->c->mode == MODE_64;
+    unsigned vvvv = has_place(row, X86_AT_B) || percent(m, 3) ? below(m, 16) : 15, l = percent(m, 2);
+    unsigned last = (vvvv | (wide ? 0 : 8)) << 3 | l << 2 | pp[row->prefix];
+
+    m->rex = 0x40 | (wide ? below(m, 8) : 0);
+    if (row->map == X86_MAP_VEX + 1 && !(m->rex & (X86_REX_X | X86_REX_B)) && percent(m, 50)) {
+        byte(m, 0xc5);
+        byte(m, (~m->rex & X86_REX_R) << 5 | last);
+        return;
+    }
+    byte(m, 0xc4);
+    byte(m, (~m->rex & 7) << 5 | (row->map - X86_MAP_VEX));
+    byte(m, (percent(m, 50) ? 0x80 : 0) | last);
+}
+
 /* Returns whether GS is the segment. */
 static bool prefixes(Maker *m)
 {
@@ -459,6 +479,10 @@ static bool prefixes(Maker *m)
         byte(m, 0x65);
     } else if (percent(m, 6)) {
         byte(m, segs[below(m, 4)]);
+    }
+    if (row->map > X86_MAP_VEX) {
+        vex_prefix(m);
+        return gs;
     }
     group_prefix(m);
     if (mode == MODE_64 && percent(m, 60)) {
@@ -517,6 +541,10 @@ static void implicit(Maker *m, const X86Insn *in)
         if (in->prefixes & (X86_P_F3 | X86_P_F2)) {
             g[R_RCX] = percent(m, 95) ? below(m, 40) : integer(m);
         }
+    }
+    if (!strncmp(row->mnemonic, "fx", 2) || !strncmp(row->mnemonic, "fns", 3)) { /* lost on the way in, see native.c */
+        m->c->in.fop = 0;
+        m->c->in.fip = m->c->in.fdp = 0;
     }
     if (!strcmp(row->mnemonic, "xlat")) {
         g[R_RBX] = target_offset(m, false) ? target_offset(m, false) - (uint8_t)g[R_RAX] : DATA + DATA_RW;
@@ -580,7 +608,7 @@ static void patch(Maker *m, const X86Insn *in)
 
 static uint64_t mode_key(InsnMode mode)
 {
-    return mode == MODE_64 ? KEY_CODE64 : mode == MODE_32 ? KEY_CODE32 : 0;
+    return KEY_PE | (mode == MODE_64 ? KEY_CODE64 : mode == MODE_32 ? KEY_CODE32 : 0);
 }
 
 /* What this harness cannot run: the system's instructions, and what would change the harness's own segments. */
@@ -628,6 +656,18 @@ static void begin(Maker *m, InsnCase *c, const X86Row *row, InsnMode mode, uint6
     registers(m, mode);
 }
 
+/*
+ * What the makers do differently. Near branches in 64-bit mode: Intel's ignore 66, AMD's do not. MOVSXD with 66 reads 2
+ * bytes, or 4. REP before LOOPE and LOOPNE is reserved: AMD's take the condition from it.
+ */
+static bool processors_disagree(const X86Insn *in)
+{
+    bool p66 = in->prefixes & X86_P_66, rep = in->prefixes & (X86_P_F2 | X86_P_F3);
+
+    return (in->code64 && (in->row->attr & X86_ATTR_F64) && p66) || (!strcmp(in->row->mnemonic, "movsxd") && p66 && in->mem) ||
+           (!strncmp(in->row->mnemonic, "loop", 4) && rep);
+}
+
 /* Appends an instruction of the row at m->pos == 0. False: not possible in this mode. */
 static bool one_instruction(Maker *m, X86Insn *in)
 {
@@ -636,7 +676,7 @@ static bool one_instruction(Maker *m, X86Insn *in)
     bool gs = prefixes(m);
     unsigned opcode = row->opcode + (row->count > 1 ? below(m, row->count) : 0);
 
-    if (row->map) {
+    if (row->map && row->map <= X86_MAP_VEX) {
         byte(m, 0x0f);
         if (row->map > 1) {
             byte(m, row->map == 2 ? 0x38 : 0x3a);
@@ -653,7 +693,7 @@ static bool one_instruction(Maker *m, X86Insn *in)
             return false; /* not in this mode, or prefixes that make it another, invalid one */
         }
     }
-    if (insn_left_out(in->row) || in->len > 15 || undefined_result(m, in)) {
+    if (insn_left_out(in->row) || in->row->body == gen_todo || (in->seg_prefix && in->seg >= S_FS && !gs) || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
         return false;
     }
     patch(m, in);
@@ -669,12 +709,13 @@ bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uin
     Maker m;
     X86Insn in;
 
-    begin(&m, c, row, mode, seed * 0x2545f4914f6cdd1d + (uint64_t)(row - x86_rows) * 1000003 + n * 0xda942042e4dd58b5);
+    begin(&m, c, row, mode, seed * 0x2545f4914f6cdd1d + (uint64_t)(row - x86_insn_rows) * 1000003 + n * 0xda942042e4dd58b5);
     if (!one_instruction(&m, &in)) {
         return false;
     }
     c->len = in.len;
     c->row = in.row;
+    c->target = m.target;
     c->undefined = in.row->undefined;
     narrow_registers(c);
     return true;

@@ -9,6 +9,7 @@
 #include "target/i386/gen.h"
 #include "target/i386/sys-helpers.h"
 #include "tcg/interp.h"
+#include "tests/insn/emitted.h"
 #include "tests/insn/hostop.h"
 #include "tests/insn/insn.h"
 
@@ -20,6 +21,7 @@ typedef struct {
     IrInterp it;
     const InsnCase *c;
     InsnResult *out;
+    bool emitted;            /* through the emitter, not the interpreter */
     jmp_buf jump;            /* out of the helper that raises */
     TcgHelper wrapped[MAX_WRAPPED];
     const TcgHelper *real[MAX_WRAPPED];
@@ -74,7 +76,13 @@ static uint64_t call_real(unsigned n, void *state, const uint64_t *a)
 #define WRAP(n) \
     static uint64_t wrap_##n(void *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d) \
     { \
-        return call_real(n, s, (uint64_t[]){ a, b, c, d }); \
+        uint64_t v; \
+        guest.it.raised = false; \
+        v = call_real(n, s, (uint64_t[]){ a, b, c, d }); \
+        if (guest.it.raised && emitted_running()) { \
+            emitted_raise(__builtin_return_address(0)); \
+        } \
+        return v; \
     }
 #define EACH(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15) \
     M(16) M(17) M(18) M(19) M(20) M(21) M(22) M(23) M(24) M(25) M(26) M(27) M(28) M(29) M(30) M(31)
@@ -140,6 +148,14 @@ static bool access_ok(uint64_t addr, unsigned size, bool write)
     return false;
 }
 
+uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
+{
+    if (!access_ok(addr, (unsigned)bytes, true)) {
+        longjmp(guest.jump, 1);
+    }
+    return 0;
+}
+
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
     if (access_ok(addr, size, false)) {
@@ -163,7 +179,9 @@ static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
     if (hostop_run(guest.cpu, in, io)) {
         return true;
     }
-    if (guest.out->st.vector < 0) {
+    if (in->imm & TCG_NATIVE_FAULTS) {
+        guest.out->st.vector = EXC_XM;
+    } else {
         guest.out->refused = "native op";
     }
     return false;
@@ -192,8 +210,8 @@ static void set_segments(X86Cpu *cpu, InsnMode mode)
     set_segment(&st->seg[S_GS], 0, mode == MODE_64 ? DATA : 0, 0, 0x10000);
     for (unsigned n = 0; n < 6; n++) {
         bool usable = !(st->seg[n].attributes & 0x10000);
-        cpu->seg_top[0][n] = usable ? st->seg[n].limit : -1;
-        cpu->seg_top[1][n] = usable && n != S_CS ? st->seg[n].limit : -1;
+        cpu->seg_top[0][n] = usable ? (int64_t)st->seg[n].limit : -1;
+        cpu->seg_top[1][n] = usable && n != S_CS ? (int64_t)st->seg[n].limit : -1;
     }
 }
 
@@ -279,6 +297,20 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     return len;
 }
 
+/* As the interpreter does, through the emitter. False: refused. */
+static bool run_emitted(uint64_t pc, IrStop *stop)
+{
+    if (!emitted_run(guest.cpu, &guest.region, pc, stop, &guest.out->refused)) {
+        return false;
+    }
+    if (stop->reason == IR_STOP_FAULT && emitted_fault.vector >= 0) {
+        guest.out->st.vector = emitted_fault.vector;
+        guest.out->st.error = emitted_fault.error;
+        guest.out->st.address = emitted_fault.address;
+    }
+    return true;
+}
+
 /* One region from cpu->pc. False: the case is over. */
 static bool step(uint64_t *key)
 {
@@ -303,7 +335,11 @@ static bool step(uint64_t *key)
     if (guest.out->refused) {
         return false;
     }
-    stop = ir_interp(&guest.it, &guest.region);
+    if (!guest.emitted) {
+        stop = ir_interp(&guest.it, &guest.region);
+    } else if (!run_emitted(t.pc, &stop)) {
+        return false;
+    }
     *key &= ~(uint64_t)KEY_ONE_INSN;
     switch (stop.reason) {
     case IR_STOP_EXIT:
@@ -331,13 +367,12 @@ static bool step(uint64_t *key)
 
 void guest_init(void)
 {
-    guest.cpu = aligned_alloc(64, (sizeof(X86Cpu) + 63) & ~(size_t)63);
-    memset(guest.cpu, 0, sizeof(X86Cpu));
+    guest.cpu = emitted_new_cpu();
     memset(guest.cpu->features, 0xff, sizeof(guest.cpu->features));
     ir_region_init(&guest.region, &x86_tcg_guest);
 }
 
-void guest_run(const InsnCase *c, InsnResult *out)
+void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
 {
     uint8_t *code = (uint8_t *)(uintptr_t)CODE + CODE_START;
     uint64_t key = mode_key(c->mode), base = c->mode == MODE_16 ? CODE : 0;
@@ -348,6 +383,7 @@ void guest_run(const InsnCase *c, InsnResult *out)
     out->refused = NULL;
     guest.c = c;
     guest.out = out;
+    guest.emitted = emitted;
     guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000 };
     insn_memory_put(c->mem);
     memset((void *)(uintptr_t)CODE, 0xcc, CODE_SIZE);

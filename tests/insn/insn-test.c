@@ -142,6 +142,16 @@ static bool jumped_nowhere(const InsnCase *c, const InsnResult *a, const InsnRes
     return c->mode == MODE_64 && a->st.vector == EXC_GP && b->st.vector < 0 && to << 16 >> 16 != to;
 }
 
+static void skip_memory(const InsnResult *a, InsnResult *b, uint64_t linear, unsigned bytes)
+{
+    uint64_t at = linear - DATA - DATA_RW;
+
+    at = at >= 4 * PAGE ? at - PAGE : at;
+    if (at + bytes <= DATA_COPY) {
+        memcpy(b->mem + at, a->mem + at, bytes);
+    }
+}
+
 static bool same(const InsnCase *c, InsnResult *a, InsnResult *b, Count *count)
 {
     uint64_t flags;
@@ -161,6 +171,14 @@ static bool same(const InsnCase *c, InsnResult *a, InsnResult *b, Count *count)
         a->st.error &= ~1u; /* whether the kernel has something there is not ours */
         b->st.error &= ~1u;
     }
+    if ((c->row->attr & X86_ATTR_FPU) && a->st.vector == EXC_PF && b->st.vector == EXC_PF &&
+        a->st.address - b->st.address + 512 < 1024) {
+        b->st.address = a->st.address; /* which part of a large operand is touched first is the processor's business */
+        b->st.error = a->st.error;
+    }
+    if (!strcmp(c->row->mnemonic, "fxsave")) {
+        skip_memory(a, b, c->target + 28, 4); /* MXCSR_MASK: the model's */
+    }
     if (flags) {
         count->skipped_flags += (unsigned)__builtin_popcountll(flags);
         b->st.flags ^= flags;
@@ -169,70 +187,77 @@ static bool same(const InsnCase *c, InsnResult *a, InsnResult *b, Count *count)
 }
 
 /*
- * Differences that are known and waiting to be mended in target/i386; each entry goes when its cause does. POPA is not one:
- * which registers a faulting one has changed is the processor's business.
+ * Differences that are the processor's business: which registers a faulting POPA has changed; whether a near call outside the
+ * limit faults for that or, as on AMD's, for its push first (SDM vol. 2, CALL, has the target first); whether an access that
+ * wraps at 4 GiB faults by a limit of 4 GiB (vol. 3, 5.3).
  */
 static const char *known_difference(const InsnCase *c, const InsnResult *host, const InsnResult *ours)
 {
-    static const char *const rows[] = { "enter", "loope", "loopne", "pause", "xchg" };
-
-    for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
-        if (!strcmp(c->row->mnemonic, rows[n])) {
-            return "row";
-        }
-    }
     if (!strcmp(c->row->mnemonic, "popa") && host->st.vector >= 0) {
         return "popa";
     }
-    if (!strcmp(c->row->mnemonic, "call") && c->mode == MODE_16) {
+    if (!strcmp(c->row->mnemonic, "call") && c->mode == MODE_16 && host->st.vector >= 0 && ours->st.vector == EXC_GP) {
         return "16-bit call";
     }
-    if (host->st.vector == EXC_GP && ours->st.vector != EXC_GP && memchr(c->code, 0x2e, c->len) && c->mode != MODE_64) {
-        return "write to CS";
+    if (c->mode == MODE_32 && (host->st.vector == EXC_SS || host->st.vector == EXC_GP) && ours->st.vector == EXC_PF &&
+        ours->st.address >= 0xfffffff0) {
+        return "wraps at 4 GiB";
     }
     return NULL;
 }
 
-static bool run_case(const InsnCase *c, const Options *o, Count *count)
+/* Holds ours, of the interpreter or the emitter, against host's. */
+static bool check(const InsnCase *c, InsnResult host, InsnResult *ours, const char *engine, const Options *o, Count *count)
 {
-    static InsnResult host, ours;
-
-    memset(&host, 0, sizeof(host));
-    memset(&ours, 0, sizeof(ours));
-    native_run(c, &host);
-    guest_run(c, &ours);
-    count->cases++;
-    if (ours.refused) {
+    if (ours->refused) {
         count->refused++;
-        if (o->repeat_one || o->show) {
-            printf("# refused: %s\n", ours.refused);
+        if (o->repeat_one || count->refused <= o->show) {
+            printf("# %s: refused: %s\n", engine, ours->refused);
             disassemble(c);
         }
         return false;
     }
-    count->faults += host.st.vector >= 0;
-    if (jumped_nowhere(c, &host, &ours)) {
+    if (jumped_nowhere(c, &host, ours)) {
         count->skipped_jumps++;
         return true;
     }
-    if (c->mode == MODE_64 && host.st.vector == EXC_SS && ours.st.vector == EXC_GP) {
-        ours.st.vector = EXC_SS; /* not canonical: the memory of the harness does not know the segment */
+    if (c->mode == MODE_64 && host.st.vector == EXC_SS && ours->st.vector == EXC_GP) {
+        ours->st.vector = EXC_SS; /* not canonical: the memory of the harness does not know the segment */
     }
-    if (same(c, &host, &ours, count)) {
+    if (same(c, &host, ours, count)) {
         if (o->repeat_one) {
-            show(c, &host, &ours, true);
+            printf("# %s:\n", engine);
+            show(c, &host, ours, true);
         }
         return true;
     }
-    if (known_difference(c, &host, &ours) && !o->repeat_one && !o->strict) {
+    if (known_difference(c, &host, ours) && !o->repeat_one && !o->strict) {
         count->known++;
         return true;
     }
     count->failed++;
     if (o->repeat_one || count->failed <= o->show) {
-        show(c, &host, &ours, o->repeat_one);
+        printf("# %s:\n", engine);
+        show(c, &host, ours, o->repeat_one);
     }
     return false;
+}
+
+static bool run_case(const InsnCase *c, const Options *o, Count *count)
+{
+    static InsnResult host, ours;
+    bool ok = true;
+
+    memset(&host, 0, sizeof(host));
+    native_run(c, &host);
+    count->cases++;
+    count->faults += host.st.vector >= 0;
+    for (int emitted = 0; emitted <= 1; emitted++) {
+        memset(&ours, 0, sizeof(ours));
+        guest_run(c, &ours, emitted);
+        ok &= check(c, host, &ours, emitted ? "emitted" : "interpreted", o, count);
+    }
+    return ok;
 }
 
 /* Groups of rows: what TAP lines are about. */
@@ -246,7 +271,7 @@ static bool wanted(const X86Row *row, const Options *o)
     return !o->only || strstr(row->mnemonic, o->only) == row->mnemonic || !strcmp(group_of(row), o->only);
 }
 
-static bool host_lacks(const X86Row *row)
+static bool not_yet(const X86Row *row)
 {
     return row->body == gen_todo;
 }
@@ -261,10 +286,13 @@ static void run_row(const X86Row *row, InsnMode mode, const Options *o, Count *c
             count->not_made++;
             continue;
         }
+        if (not_yet(c.row)) {
+            continue;
+        }
         made++;
         if (!run_case(&c, o, count) && bad++ < o->show) {
             printf("#   above: --only %s --mode %u --one %u, row %zu, seed %" PRIu64 "\n", row->mnemonic, mode_bits[mode], n,
-                   (size_t)(row - x86_rows), o->seed);
+                   (size_t)(row - x86_insn_rows), o->seed);
         }
     }
     count->rows += made > 0;
@@ -279,11 +307,11 @@ static bool run_group(const char *group, InsnMode mode, const Options *o, unsign
     unsigned todo = 0;
 
     for (unsigned n = 0; n < X86_NUM_ROWS; n++) {
-        const X86Row *row = &x86_rows[n];
+        const X86Row *row = &x86_insn_rows[n];
         if (strcmp(group_of(row), group) || !wanted(row, o) || insn_left_out(row)) {
             continue;
         }
-        if (host_lacks(row)) {
+        if (not_yet(row)) {
             todo++;
             continue;
         }

@@ -58,6 +58,7 @@ typedef struct {
     InsnState in;
     uint8_t mem[DATA_COPY]; /* at the start */
     const X86Row *row;      /* what the bytes are: prefixes may make it another row than was asked for */
+    uint64_t target;        /* linear address of the memory operand, or 0 */
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
 } InsnCase;
 
@@ -79,7 +80,7 @@ void insn_memory_put(const uint8_t *mem);
 
 /* Translated: see guest.c. */
 void guest_init(void);
-void guest_run(const InsnCase *c, InsnResult *out);
+void guest_run(const InsnCase *c, InsnResult *out, bool emitted);
 _Noreturn void guest_refuse(const char *what); /* ends the case: not for this harness */
 
 /* Makes case number n of a row. False: the row is not for this harness in this mode. */

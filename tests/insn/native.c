@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/insn/hostop.h"
+#include "tests/insn/emitted.h"
 #include "tests/insn/insn.h"
 
 enum {
@@ -172,6 +173,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     ucontext_t *uc = context;
     void *fp = uc->uc_mcontext.fpregs;
 
+    if (emitted_signal(uc)) {
+        return;
+    }
     if (!native.running && sig == SIGFPE && hostop_fault()) {
         uc->uc_mcontext.gregs[REG_RIP] = (greg_t)hostop_fault();
         return;

@@ -1,0 +1,282 @@
+/* From the command line to a machine. See softmmu/board.h. */
+#include "softmmu/board.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "qapi/json.h"
+#include "qapi/schema.h"
+#include "softmmu/options.gen.h"
+
+/* ---- What devices and boards ask for ---- */
+
+static System *system_of(Machine *m)
+{
+    return m->opaque;
+}
+
+static void request_reset(Machine *m, ShutdownCause cause)
+{
+    run_request_reset(&system_of(m)->run, cause);
+}
+
+static void request_shutdown(Machine *m, ShutdownCause cause)
+{
+    run_request_shutdown(&system_of(m)->run, cause);
+}
+
+static void request_exit(Machine *m, int status)
+{
+    run_request_exit(&system_of(m)->run, status);
+}
+
+static void request_suspend(Machine *m)
+{
+    run_request_suspend(&system_of(m)->run);
+}
+
+static void guest_panicked(Machine *m, struct json_object *info)
+{
+    run_guest_panicked(&system_of(m)->run, info);
+}
+
+static Object *serial(Machine *m, unsigned n)
+{
+    System *s = system_of(m);
+
+    return n < s->num_serial ? (Object *)s->serial[n] : NULL;
+}
+
+static void emit(Machine *m, const QEvent *event, const void *data)
+{
+    monitors_emit(system_of(m)->monitors, event, data);
+}
+
+/* ---- Files that come with the program or with the distribution ---- */
+
+/* DIR/NAME when it can be read; owned. */
+static char *in_folder(const char *dir, const char *name)
+{
+    QBuf b = { 0 };
+
+    qbuf_printf(&b, "%s/%s", dir, name);
+    if (access(b.data, R_OK) == 0) {
+        return qbuf_steal(&b);
+    }
+    qbuf_finish(&b);
+    return NULL;
+}
+
+/* Beside the program, where the build puts its own. */
+static char *beside_program(const char *name)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/pc-bios"));
+    char *slash;
+
+    if (n <= 0) {
+        return NULL;
+    }
+    path[n] = 0;
+    slash = strrchr(path, '/');
+    strcpy(slash, "/pc-bios");
+    return in_folder(path, name);
+}
+
+static char *find_file(Machine *m, const char *name, Error **errp)
+{
+    static const char *const folders[] = { "/usr/share/kestrel", "/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu" };
+    const QOptions *o = &system_of(m)->options;
+    char *found = NULL;
+
+    if (strchr(name, '/') || access(name, R_OK) == 0) {
+        if (access(name, R_OK) < 0) {
+            error_set_errno(errp, errno, "Could not open '%s'", name);
+            return NULL;
+        }
+        return q_strdup(name);
+    }
+    for (size_t i = 0; !found && i < o->len; i++) {
+        if (!strcmp(o->items[i]->option->item.name, "L")) {
+            found = in_folder(qkeyval_get(&o->items[i]->kv, "path"), name);
+        }
+    }
+    found = found ? found : beside_program(name);
+    for (size_t i = 0; !found && i < sizeof(folders) / sizeof(*folders); i++) {
+        found = in_folder(folders[i], name);
+    }
+    if (!found) {
+        error_set(errp, "could not find '%s'", name);
+        error_hint(errp, "It is looked for in the folders of -L, /usr/share/qemu and /usr/share/seabios");
+    }
+    return found;
+}
+
+static const MachineHost machine_host = {
+    .request_reset = request_reset, .request_shutdown = request_shutdown, .request_exit = request_exit,
+    .request_suspend = request_suspend, .guest_panicked = guest_panicked, .find_file = find_file, .serial = serial,
+    .emit = emit,
+};
+
+/* ---- Making it ---- */
+
+static const char *machine_name(const void *opaque, size_t i)
+{
+    const QSchema *s = opaque;
+    const QClass *k = s->classes[i / 2];
+
+    return k->kind != QCLASS_MACHINE || k->abstract ? NULL : i % 2 ? k->alias : k->item.name;
+}
+
+static const QClass *machine_class(const System *s, const char *type, Error **errp)
+{
+    QBuf b = { 0 };
+    const QClass *k;
+    const char *near;
+
+    qbuf_printf(&b, "%s-machine", type);
+    k = qschema_class(s->schema, b.data);
+    k = k ? k : qschema_class(s->schema, type);
+    if (k && (k->kind != QCLASS_MACHINE || k->abstract)) {
+        k = NULL;
+    }
+    if (!k) {
+        error_set(errp, "unsupported machine type: \"%s\"", type);
+        near = qsuggest(b.data, machine_name, s->schema, 2 * s->schema->num_classes);
+        if (near) {
+            size_t n = strlen(near), suffix = strlen("-machine");
+            bool full = n > suffix && !strcmp(near + n - suffix, "-machine");
+            error_hint(errp, "Did you mean '%.*s'?", (int)(full ? n - suffix : n), near);
+        }
+        error_hint(errp, "Use -machine help to list supported machines");
+    }
+    qbuf_finish(&b);
+    return k;
+}
+
+static bool make_machine(System *s, Error **errp)
+{
+    QOptionRecord *r = option_record(s, "machine");
+    const char *given = r ? qkeyval_get(&r->kv, "type") : NULL;
+    char *type = q_strdup(given ? given : "pc");
+    const QClass *k = machine_class(s, type, errp);
+    struct json_object *props = r ? qkeyval_to_json(&r->kv, NULL, errp) : json_object_new_object();
+    QomConf conf = { 0 };
+    bool ok = k && props;
+
+    free(type);
+    if (ok) {
+        json_object_object_del(props, "type");
+        qom_set_compat(s->tree, k->compat, k->num_compat);
+        ok = qom_conf_build(s->tree, k, props, true, &conf, errp);
+    }
+    json_object_put(props);
+    if (!ok) {
+        return false;
+    }
+    s->machine = machine_new(s->tree, s->loop, k, &conf, errp);
+    if (s->machine) {
+        s->lock_depth = 1; /* machine_new took it */
+        s->machine->host = &machine_host;
+        s->machine->run = &s->run;
+        s->machine->opaque = s;
+    }
+    return s->machine;
+}
+
+static bool add_devices(System *s, Error **errp)
+{
+    for (size_t i = 0; i < s->options.len; i++) {
+        QOptionRecord *r = s->options.items[i];
+        struct json_object *record;
+        bool ok;
+
+        if (strcmp(r->option->item.name, "device")) {
+            continue;
+        }
+        record = qkeyval_to_json(&r->kv, r->option->args, errp);
+        ok = record && device_add(s->machine, record, true, errp);
+        json_object_put(record);
+        if (!ok) {
+            return prefix_origin(r, errp);
+        }
+    }
+    return true;
+}
+
+static void tell_unused(void *opaque, const char *text)
+{
+    fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, text);
+}
+
+bool board_create(System *s, Error **errp)
+{
+    bool ok = make_machine(s, errp) && machine_create(s->machine, errp) && add_devices(s, errp) &&
+              machine_finish_create(s->machine, errp);
+
+    if (ok) {
+        qom_unused_globals(s->tree, tell_unused, s);
+        machine_reset(s->machine, OBJECT_COLD_RESET);
+        board_unlock(s);
+    }
+    return ok;
+}
+
+void board_destroy(System *s)
+{
+    if (s->machine) {
+        board_lock(s);
+        machine_destroy(s->machine);
+        s->machine = NULL;
+        s->lock_depth = 0;
+    }
+}
+
+/* ---- Its lock ---- */
+
+void board_lock(System *s)
+{
+    if (s->machine && s->lock_depth++ == 0) {
+        machine_lock(s->machine);
+    }
+}
+
+void board_unlock(System *s)
+{
+    if (s->machine && --s->lock_depth == 0) {
+        machine_unlock(s->machine);
+    }
+}
+
+/* ---- Running it ---- */
+
+void board_pause(System *s)
+{
+    if (s->machine) {
+        clock_group_stop(&s->machine->clocks);
+    }
+}
+
+void board_resume(System *s)
+{
+    if (s->machine) {
+        clock_group_start(&s->machine->clocks);
+    }
+}
+
+void board_reset(System *s, ShutdownCause cause)
+{
+    if (s->machine) {
+        machine_reset(s->machine, cause == SHUTDOWN_CAUSE_SNAPSHOT_LOAD ? OBJECT_COLD_RESET : OBJECT_WARM_RESET);
+    }
+}
+
+void board_powerdown(System *s)
+{
+    if (s->machine && machine_functions(s->machine)->powerdown) {
+        machine_functions(s->machine)->powerdown(s->machine);
+    }
+}

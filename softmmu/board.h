@@ -1,0 +1,19 @@
+/* The machine of a System: made from the command line, and what the run state does to it. */
+#ifndef SOFTMMU_BOARD_H
+#define SOFTMMU_BOARD_H
+
+#include "softmmu/system.h"
+
+/* Makes the machine with its devices, and resets it. */
+bool board_create(System *s, Error **errp);
+void board_destroy(System *s);
+
+/* The machine's lock domain; nothing without a machine. Nests in the same thread. */
+void board_lock(System *s);
+void board_unlock(System *s);
+void board_pause(System *s);
+void board_resume(System *s);
+void board_reset(System *s, ShutdownCause cause);
+void board_powerdown(System *s);
+
+#endif

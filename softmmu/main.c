@@ -1,0 +1,182 @@
+/* qemu-system-x86_64: the order of a run, from top to bottom. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qom/values.h"
+#include "softmmu/board.h"
+#include "softmmu/system.h"
+
+/* ---- What others ask of the program ---- */
+
+static uint32_t host_phase(void *program)
+{
+    return run_phase(&((System *)program)->run);
+}
+
+static Machine *host_machine(void *program)
+{
+    return ((System *)program)->machine;
+}
+
+static void host_lock(void *program)
+{
+    board_lock(program);
+}
+
+static void host_unlock(void *program)
+{
+    board_unlock(program);
+}
+
+static const MonitorHost monitor_host = {
+    .phase = host_phase, .machine = host_machine, .lock = host_lock, .unlock = host_unlock,
+};
+
+static void on_quit(void *opaque)
+{
+    run_request_shutdown(&((System *)opaque)->run, SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+}
+
+static int take_fd(void *opaque, const char *name, Error **errp)
+{
+    return monitors_take_fd(((System *)opaque)->monitors, name, errp);
+}
+
+static void print_warnings(void *opaque, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        fprintf(stderr, "%s: warning: %.*s\n", program_invocation_short_name, (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+/* ---- A run ---- */
+
+static void start(System *s)
+{
+    s->tree = qom_tree_new(s->schema, &qom_values);
+    s->loop = loop_new("main", g_main_context_default());
+    clock_group_init(&s->clocks);
+    loop_add_clock(s->loop, &s->clocks.clocks[CLOCK_REALTIME_NS]);
+    run_init(&s->run, s);
+    s->chardevs = (ChardevContext){
+        .tree = s->tree, .loop = s->loop, .clock = &s->clocks.clocks[CLOCK_REALTIME_NS], .opaque = s, .quit = on_quit,
+        .warn = print_warnings, .take_fd = take_fd,
+    };
+    s->monitors = monitors_new(&monitor_host, s, s->schema, &s->chardevs);
+}
+
+static bool write_config(System *s, Error **errp)
+{
+    const char *path = option_text(s, "writeconfig");
+    FILE *f = path && strcmp(path, "-") ? fopen(path, "w") : stdout;
+    QBuf text = { 0 };
+    bool ok;
+
+    if (!path) {
+        return true;
+    }
+    if (!f) {
+        return error_set_errno(errp, errno, "open %s", path);
+    }
+    ok = qoptions_write_config(&s->options, &text, errp);
+    if (ok) {
+        fputs(text.data, f);
+    }
+    qbuf_finish(&text);
+    if (f != stdout) {
+        fclose(f);
+    } else {
+        fflush(f);
+    }
+    return ok;
+}
+
+static bool set_up(System *s, Error **errp)
+{
+    const char *pidfile = option_text(s, "pidfile");
+
+    if (!setup_logs(s, errp) || (option_given(s, "daemonize") && !process_daemonize(s, errp))) {
+        return false;
+    }
+    start(s);
+    return (!pidfile || process_write_pid(s, pidfile, errp)) && setup_identity(s, errp) && setup_objects(s, errp) &&
+           setup_chardevs(s, errp) && setup_monitors(s, errp) && setup_defaults(s, errp) && write_config(s, errp);
+}
+
+/* --preconfig: commands may change the configuration until x-exit-preconfig. */
+static void preconfig(System *s)
+{
+    s->run.config = option_given(s, "preconfig");
+    while (s->run.config && !s->run.ending) {
+        loop_run(s->loop);
+    }
+}
+
+static bool run(System *s, Error **errp)
+{
+    if (!set_up(s, errp)) {
+        return false;
+    }
+    process_catch_signals(s);
+    preconfig(s);
+    if (s->run.ending) {
+        return true;
+    }
+    if (!board_create(s, errp) || !process_ready(s, errp)) {
+        return false;
+    }
+    board_lock(s);
+    if (!option_given(s, "S")) {
+        run_start(&s->run, NULL); /* a machine just made needs no reset */
+    }
+    board_unlock(s);
+    while (!s->run.ending) {
+        loop_run(s->loop);
+    }
+    return true;
+}
+
+static void finish(System *s)
+{
+    board_destroy(s);
+    monitors_free(s->monitors);
+    qom_tree_free(s->tree);
+    if (s->loop) {
+        run_finish(&s->run);
+        loop_remove_clock(s->loop, &s->clocks.clocks[CLOCK_REALTIME_NS]);
+        clock_group_finish(&s->clocks);
+        loop_free(s->loop);
+    }
+    process_finish(s);
+    qoptions_finish(&s->options);
+    free(s->name);
+    free(s->uuid);
+}
+
+int main(int argc, char **argv)
+{
+    System s = { .schema = &qschema_system, .daemon_fd = -1 };
+    Error *err = NULL;
+    int status;
+
+    qoptions_init(&s.options, s.schema);
+    if (argv_parse(&s.options, argc, argv, &err)) {
+        if (help_wanted(&s)) {
+            qoptions_finish(&s.options);
+            return fflush(stdout) ? 1 : 0;
+        }
+        print_warnings(NULL, s.options.warnings.data ? s.options.warnings.data : "");
+        run(&s, &err);
+    }
+    status = err ? 1 : s.run.exit_status;
+    if (err) {
+        error_report_free(err);
+    }
+    finish(&s);
+    return status;
+}

@@ -1,0 +1,251 @@
+/* Run state: see softmmu/runstate.h. */
+#include "softmmu/runstate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "qapi/json.h"
+#include "softmmu/board.h"
+#include "softmmu/system.h"
+
+void run_init(RunControl *r, System *system)
+{
+    *r = (RunControl){ .system = system, .state = RUN_STATE_PRELAUNCH };
+    loop_work_init(&r->work, system->loop, (void (*)(void *))run_pending, r);
+}
+
+void run_finish(RunControl *r)
+{
+    loop_work_cancel(&r->work);
+}
+
+/* ---- Asking ---- */
+
+static void request(RunControl *r, atomic_int *what, int value)
+{
+    atomic_store(what, value);
+    loop_work_schedule(&r->work);
+}
+
+void run_request_reset(RunControl *r, ShutdownCause cause)
+{
+    bool guest = cause == SHUTDOWN_CAUSE_GUEST_RESET || cause == SHUTDOWN_CAUSE_GUEST_PANIC;
+
+    request(r, guest && r->on_reboot == REBOOT_ACTION_SHUTDOWN ? &r->shutdown : &r->reset, cause + 1);
+}
+
+void run_request_shutdown(RunControl *r, ShutdownCause cause)
+{
+    request(r, &r->shutdown, cause + 1);
+}
+
+void run_request_powerdown(RunControl *r)
+{
+    request(r, &r->powerdown, 1);
+}
+
+void run_request_suspend(RunControl *r)
+{
+    request(r, &r->suspend, 1);
+}
+
+void run_request_exit(RunControl *r, int status)
+{
+    request(r, &r->exit, (status & 255) + 1);
+}
+
+void run_signalled(RunControl *r, int signal_number, int pid)
+{
+    atomic_store(&r->signal_number, signal_number);
+    atomic_store(&r->signal_pid, pid);
+    run_request_shutdown(r, SHUTDOWN_CAUSE_HOST_SIGNAL);
+}
+
+/* ---- State ---- */
+
+const char *run_state_name(RunState state)
+{
+    return qtype_enum_name(&qtype_RunState, state);
+}
+
+bool run_is_running(const RunControl *r)
+{
+    return r->state == RUN_STATE_RUNNING || r->state == RUN_STATE_SUSPENDED;
+}
+
+uint32_t run_phase(const RunControl *r)
+{
+    return r->config ? PHASE_CONFIG : run_is_running(r) ? PHASE_RUNNING : r->started ? PHASE_PAUSED : PHASE_MACHINE;
+}
+
+static void emit(RunControl *r, const QEvent *event, const void *data)
+{
+    if (r->system->monitors) {
+        monitors_emit(r->system->monitors, event, data);
+    }
+}
+
+void run_stop(RunControl *r, RunState why)
+{
+    if (run_is_running(r)) {
+        board_pause(r->system);
+        r->state = why;
+        emit(r, &qevent_STOP, NULL);
+    }
+}
+
+static bool needs_reset(const RunControl *r)
+{
+    return r->state == RUN_STATE_SHUTDOWN || r->state == RUN_STATE_INTERNAL_ERROR ||
+           r->state == RUN_STATE_GUEST_PANICKED;
+}
+
+bool run_start(RunControl *r, Error **errp)
+{
+    if (run_is_running(r)) {
+        return true;
+    }
+    if (needs_reset(r)) {
+        return error_set(errp, "Resetting the Virtual Machine is required");
+    }
+    r->state = RUN_STATE_RUNNING;
+    r->started = true;
+    emit(r, &qevent_RESUME, NULL);
+    board_resume(r->system);
+    return true;
+}
+
+/* ---- Doing what was asked for ---- */
+
+static bool is_guest(ShutdownCause cause)
+{
+    return cause == SHUTDOWN_CAUSE_GUEST_SHUTDOWN || cause == SHUTDOWN_CAUSE_GUEST_RESET ||
+           cause == SHUTDOWN_CAUSE_GUEST_PANIC || cause == SHUTDOWN_CAUSE_SUBSYSTEM_RESET;
+}
+
+static void end(RunControl *r)
+{
+    r->ending = true;
+    loop_quit(r->system->loop);
+}
+
+static void tell_signal(RunControl *r)
+{
+    int n = atomic_load(&r->signal_number), pid = atomic_load(&r->signal_pid);
+    char path[64], comm[64] = "";
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+    f = pid ? fopen(path, "r") : NULL;
+    if (f) {
+        size_t got = fread(comm, 1, sizeof(comm) - 1, f);
+        comm[got] = 0;
+        fclose(f);
+    }
+    fprintf(stderr, pid ? "%s: terminating on signal %d from pid %d (%s)\n" : "%s: terminating on signal %d\n",
+            program_invocation_short_name, n, pid, *comm ? comm : "<unknown process>");
+}
+
+static void do_shutdown(RunControl *r, ShutdownCause cause)
+{
+    bool asked_by_host = cause == SHUTDOWN_CAUSE_HOST_QMP_QUIT || cause == SHUTDOWN_CAUSE_HOST_SIGNAL ||
+                         cause == SHUTDOWN_CAUSE_HOST_UI || cause == SHUTDOWN_CAUSE_HOST_ERROR;
+
+    if (cause == SHUTDOWN_CAUSE_HOST_SIGNAL) {
+        tell_signal(r);
+    }
+    emit(r, &qevent_SHUTDOWN, &(ShutdownEvent){ .guest = is_guest(cause), .reason = cause });
+    if (r->on_shutdown == SHUTDOWN_ACTION_PAUSE && !asked_by_host) {
+        run_stop(r, RUN_STATE_SHUTDOWN);
+        return;
+    }
+    if (cause == SHUTDOWN_CAUSE_GUEST_PANIC && r->on_panic == PANIC_ACTION_EXIT_FAILURE) {
+        r->exit_status = 1;
+    }
+    end(r);
+}
+
+static void do_reset(RunControl *r, ShutdownCause cause)
+{
+    bool again = run_is_running(r);
+
+    board_pause(r->system);
+    board_reset(r->system, cause);
+    emit(r, &qevent_RESET, &(ResetEvent){ .guest = is_guest(cause), .reason = cause });
+    if (r->state == RUN_STATE_SUSPENDED) {
+        r->state = RUN_STATE_RUNNING;
+    }
+    if (needs_reset(r)) {
+        r->state = RUN_STATE_PAUSED;
+    }
+    if (again) {
+        board_resume(r->system);
+    }
+}
+
+static int take(atomic_int *what)
+{
+    return atomic_exchange(what, 0);
+}
+
+void run_pending(RunControl *r)
+{
+    int cause = take(&r->exit);
+
+    if (r->ending) {
+        return;
+    }
+    if (cause) {
+        r->exit_status = cause - 1;
+        end(r);
+        return;
+    }
+    board_lock(r->system);
+    if (take(&r->suspend)) {
+        r->state = run_is_running(r) ? RUN_STATE_SUSPENDED : r->state;
+        emit(r, &qevent_SUSPEND, NULL);
+    }
+    if ((cause = take(&r->shutdown))) {
+        do_shutdown(r, cause - 1);
+    }
+    if (!r->ending && (cause = take(&r->reset))) {
+        do_reset(r, cause - 1);
+    }
+    if (!r->ending && take(&r->powerdown)) {
+        board_powerdown(r->system);
+        emit(r, &qevent_POWERDOWN, NULL);
+    }
+    board_unlock(r->system);
+}
+
+/* ---- A guest whose kernel has failed ---- */
+
+static void stop_panicked(void *opaque)
+{
+    RunControl *r = opaque;
+
+    board_lock(r->system);
+    run_stop(r, RUN_STATE_GUEST_PANICKED);
+    board_unlock(r->system);
+}
+
+void run_guest_panicked(RunControl *r, struct json_object *info)
+{
+    GuestPanickedEvent data = { .action = GUEST_PANIC_ACTION_RUN, .info = info };
+
+    switch (r->on_panic) {
+    case PANIC_ACTION_PAUSE:
+        data.action = GUEST_PANIC_ACTION_PAUSE;
+        loop_post(r->system->loop, stop_panicked, r);
+        break;
+    case PANIC_ACTION_SHUTDOWN:
+    case PANIC_ACTION_EXIT_FAILURE:
+        data.action = GUEST_PANIC_ACTION_POWEROFF;
+        run_request_shutdown(r, SHUTDOWN_CAUSE_GUEST_PANIC);
+        break;
+    case PANIC_ACTION_NONE:
+        break;
+    }
+    emit(r, &qevent_GUEST_PANICKED, &data);
+}

@@ -1,0 +1,82 @@
+/*
+ * The system emulator: one program with one machine.
+ *
+ *   main.c      the order of a run, top to bottom
+ *   argv.c      the command line to records
+ *   help.c      -help, -version, -device help and the like
+ *   setup.c     records to chardevs, monitors, objects
+ *   board.c     records to the machine and its devices
+ *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
+ *   process.c   the process: signals, -daemonize, -pidfile
+ *
+ * System is passed along; nothing is global. What commands of monitors get as QCallContext.program is the System.
+ */
+#ifndef SOFTMMU_SYSTEM_H
+#define SOFTMMU_SYSTEM_H
+
+#include "chardev/chardev.h"
+#include "hw/core/machine.h"
+#include "monitor/monitor.h"
+#include "qapi/keyval.h"
+#include "softmmu/runstate.h"
+
+enum { SERIAL_MAX = 4 };
+
+typedef struct System {
+    const QSchema *schema;
+    QOptions options;
+    QomTree *tree;
+    Loop *loop;
+    ClockGroup clocks;          /* of the program: real time for monitors and chardevs; a machine has its own */
+    ChardevContext chardevs;
+    MonitorSet *monitors;
+    RunControl run;
+    Machine *machine;           /* NULL until it is made */
+    unsigned lock_depth;        /* how often the main thread has taken its lock domain */
+    char *name, *uuid;          /* NULL: none given */
+    Chardev *serial[SERIAL_MAX];
+    unsigned num_serial;
+    unsigned num_monitors;      /* named compat_monitorN so far */
+    int daemon_fd;              /* the parent of -daemonize waits on it; -1 */
+    char *pidfile;              /* to be removed at the end */
+} System;
+
+extern const QSchema qschema_system;
+
+/* ---- argv.c ---- */
+
+bool argv_parse(QOptions *o, int argc, char **argv, Error **errp);
+QOptionRecord *option_record(const System *s, const char *name); /* NULL: not given */
+bool option_given(const System *s, const char *name);
+/* The argument of an option that takes it as it is; NULL when not given. Borrowed. */
+const char *option_text(const System *s, const char *name);
+/* "-device e1000,..." as it was said. */
+const char *record_origin(const QOptionRecord *r);
+bool prefix_origin(const QOptionRecord *r, Error **errp); /* "ORIGIN: " before *errp; false */
+
+/* ---- help.c ---- */
+
+/* True: help, a version or a list was asked for and printed. */
+bool help_wanted(const System *s);
+
+/* ---- setup.c ---- */
+
+bool setup_logs(System *s, Error **errp);
+bool setup_identity(System *s, Error **errp);
+bool setup_chardevs(System *s, Error **errp);
+bool setup_monitors(System *s, Error **errp);
+bool setup_objects(System *s, Error **errp);
+/* The default serial port and monitor: what is there when nobody asked for others. */
+bool setup_defaults(System *s, Error **errp);
+
+/* ---- process.c ---- */
+
+/* -daemonize: in the parent does not return; in the child true. */
+bool process_daemonize(System *s, Error **errp);
+/* Now the parent may end: everything is ready. */
+bool process_ready(System *s, Error **errp);
+bool process_write_pid(System *s, const char *path, Error **errp);
+void process_catch_signals(System *s);
+void process_finish(System *s);
+
+#endif
