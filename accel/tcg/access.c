@@ -247,8 +247,11 @@ void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t ret
     unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
     check_alignment(t, addr, access);
-    if (access & TCG_ACCESS_RMW) {
+    if (access & (TCG_ACCESS_RMW | TCG_ACCESS_WRITE)) {
         access_prepare_store(t, addr, size, mmu);
+    }
+    if (access & TCG_ACCESS_WRITE) {
+        return; /* nothing is read: the store follows, after the instruction's own work */
     }
     access_load(t, addr, t->rt->bounce, size, mmu);
 }

@@ -245,6 +245,7 @@ static VcpuExit loop(TcgVcpu *t)
         VcpuExit stuck;
         bool one;
 
+        t->moved = true; /* outside of instructions the state says where it is */
         if (t->deliver) {
             t->deliver = false;
             arch->deliver(t->v);
@@ -256,7 +257,6 @@ static VcpuExit loop(TcgVcpu *t)
         if (stuck != VCPU_EXIT_KICK) {
             return stuck;
         }
-        t->moved = true; /* outside of instructions the state says where it is */
         arch->point(t->v, &at);
         t->leave = LEAVE_NONE;
         one = at.one_insn;
