@@ -158,7 +158,6 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
     TcgRegion *r;
 
-    t->moved = false;
     if (at->key != t->last_key) {
         tcg_forget_returns(t->accel->cache, t->v->state); /* they go by address alone */
         t->last_key = at->key;
@@ -167,6 +166,7 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
         log_region(t, at);
     }
+    t->moved = false;
     if (!r) {
         interpret(t);
         return;
