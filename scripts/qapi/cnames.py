@@ -21,7 +21,7 @@ def tail(name):
 
 def has(name):
     """The flag that an optional member is present."""
-    return "has_" + tail(name)
+    return "has_" + (ident(name) if name[:1].isdigit() else tail(name))
 
 
 def camel(name):
