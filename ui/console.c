@@ -23,7 +23,7 @@ static void console_finish(Object *o)
     surface_free(((Console *)o)->surface);
 }
 
-const ObjectOps qemu_graphic_console_ops = {
+const ObjectOps graphic_console_ops = {
     .size = sizeof(Console),
     .conf_offset = offsetof(Console, conf),
     .finish = console_finish,

@@ -163,7 +163,7 @@ Vcpu *x86_cpu_device_vcpu(Device *dev)
     return ((X86CpuDevice *)dev)->vcpu;
 }
 
-const ObjectOps x86_64_cpu_ops = {
+const ObjectOps x86_cpu_device_ops = {
     .size = sizeof(X86CpuDevice),
     .conf_offset = offsetof(X86CpuDevice, conf),
     .realize = cpu_realize,
