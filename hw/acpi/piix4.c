@@ -1,0 +1,424 @@
+/*
+ * Intel 82371AB (PIIX4), function 3: power management (order number 290562-001; sections 7.x are its own) with the ACPI 6.4
+ * fixed hardware registers (4.8.3), APM ports and the SMBus host.
+ *
+ * Not modelled: device monitors, clock control, throttling, resume events other than the power button, devices on
+ * the SMBus (every transfer ends with a device error).
+ */
+#include "hw/acpi/piix4.h"
+
+#include <string.h>
+
+#include "hw/acpi/piix4.gen.h"
+#include "hw/pci/pci.h"
+
+enum {                         /* Configuration space (7.1) */
+    R_PMBA = 0x40,             /* base of the ACPI registers */
+    R_DEVACTB = 0x58,          /* bit 25: writes to APMC raise SMI */
+    APMC_EN = 1 << 25,
+    R_PMREGMISC = 0x80,        /* bit 0: ACPI registers decoded */
+    R_SMBBA = 0x90,
+    R_SMBHSTCFG = 0xd2,        /* bit 0: SMBus host enabled */
+};
+enum {                         /* ACPI registers, offsets from PMBA (7.2; ACPI 4.8.3) */
+    PM1_STS = 0x0, PM1_EN = 0x2, PM1_CNT = 0x4, PM_TMR = 0x8, PM_SIZE = 0x40,
+    STS_TMR = 1 << 0, STS_GBL = 1 << 5, STS_PWRBTN = 1 << 8, STS_RTC = 1 << 10, STS_WAK = 1 << 15,
+    PM1_EVENTS = STS_TMR | STS_GBL | STS_PWRBTN | STS_RTC,
+    CNT_SCI_EN = 1 << 0, CNT_SLP_EN = 1 << 13, CNT_SLP_TYP = 7 << 10,
+    CNT_KEPT = 0x1c07,         /* SCI_EN, BM_RLD, GBL_RLS, SLP_TYP */
+};
+enum {
+    TMR_HZ = 3579545, TMR_MASK = 0xffffff, TMR_HALF = 1 << 23, /* TMR_STS: when bit 23 changes */
+    SLP_SOFT_OFF = 0, SLP_S3 = 1,
+    GPE_STS = 0, GPE_EN = 2,
+    ACPI_ENABLE = 0xf1, ACPI_DISABLE = 0xf0,
+};
+enum { SMB_STS = 0, SMB_SLVSTS = 1, SMB_CNT = 2, SMB_CNT_START = 1 << 6, SMB_STS_DEV_ERR = 1 << 2, SMB_STS_INTR = 1 << 1,
+       SMB_STS_W1C = 0x1e };
+
+typedef struct {
+    PciDevice pci;
+    Piix4PmConf conf;
+    Piix4PmState st;
+    MemoryRegion pm, gpe, apm, smb;
+    Irq *sci, *smi;
+    Timer timer;
+} Piix4Pm;
+
+/* ---- Events ---- */
+
+static Clock *pm_clock(Piix4Pm *d)
+{
+    return &d->pci.dev.machine->clocks.clocks[CLOCK_VIRTUAL_NS];
+}
+
+static uint64_t pm_ticks(Piix4Pm *d)
+{
+    return muldiv64((uint64_t)clock_ns(pm_clock(d)), TMR_HZ, 1000000000);
+}
+
+/* The first nanosecond at which the timer shows `ticks`. */
+static int64_t ticks_to_ns(uint64_t ticks)
+{
+    return (int64_t)muldiv64(ticks, 1000000000, TMR_HZ) + 1;
+}
+
+static void pm_arm_timer(Piix4Pm *d)
+{
+    timer_arm(&d->timer, ticks_to_ns((pm_ticks(d) / TMR_HALF + 1) * TMR_HALF));
+}
+
+/* The SCI is a level: any enabled event, once the system has taken over from the firmware (4.8.2.5). */
+static void pm_update_sci(Piix4Pm *d)
+{
+    bool event = (d->st.pm1_status & d->st.pm1_enable & PM1_EVENTS) || (d->st.gpe_status & d->st.gpe_enable);
+
+    irq_set(d->sci, event && (d->st.pm1_control & CNT_SCI_EN));
+}
+
+/* Every 2.34 s. */
+static void pm_timer_half(void *opaque)
+{
+    Piix4Pm *d = opaque;
+
+    d->st.pm1_status |= STS_TMR;
+    pm_arm_timer(d);
+    pm_update_sci(d);
+}
+
+void piix4_pm_power_button(Device *dev)
+{
+    Piix4Pm *d = (Piix4Pm *)dev;
+
+    d->st.pm1_status |= STS_PWRBTN;
+    pm_update_sci(d);
+}
+
+void piix4_pm_wakeup(Device *dev, bool power_button)
+{
+    Piix4Pm *d = (Piix4Pm *)dev;
+
+    d->st.pm1_status |= STS_WAK | (power_button ? STS_PWRBTN : 0);
+    pm_update_sci(d);
+}
+
+/* ---- Sleep states (7.2.3) ---- */
+
+static void pm_sleep(Piix4Pm *d, unsigned type)
+{
+    Machine *m = d->pci.dev.machine;
+
+    if (!m->host) {
+        return;
+    }
+    if (type == SLP_SOFT_OFF || (type == d->conf.s4_val && !d->conf.disable_s4)) {
+        m->host->request_shutdown(m, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
+    } else if (type == SLP_S3 && !d->conf.disable_s3) {
+        m->host->request_suspend(m);
+    } else {
+        device_guest_error(&d->pci.dev, "sleep type %u is not there", type);
+    }
+}
+
+/* ---- ACPI registers ---- */
+
+static uint64_t pm_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    switch (offset) {
+    case PM1_STS:
+        return d->st.pm1_status;
+    case PM1_EN:
+        return d->st.pm1_enable;
+    case PM1_CNT:
+        return d->st.pm1_control;
+    case PM_TMR:
+        return pm_ticks(d) & 0xffff;
+    case PM_TMR + 2:
+        return (pm_ticks(d) & TMR_MASK) >> 16;
+    }
+    return 0;
+}
+
+static void pm_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    switch (offset) {
+    case PM1_STS:
+        d->st.pm1_status &= (uint16_t)~value;
+        break;
+    case PM1_EN:
+        d->st.pm1_enable = (uint16_t)value;
+        break;
+    case PM1_CNT:
+        d->st.pm1_control = (uint16_t)value & CNT_KEPT;
+        if (value & CNT_SLP_EN) {
+            pm_sleep(d, (value & CNT_SLP_TYP) >> 10);
+        }
+        break;
+    default:
+        return;
+    }
+    pm_update_sci(d);
+}
+
+/* The timer is read as one doubleword, or the halves would not belong together. */
+static uint64_t tmr_or_pm_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    if (size == 4) {
+        return offset == PM_TMR ? pm_ticks(d) & TMR_MASK : pm_read(d, offset, 2) | pm_read(d, offset + 2, 2) << 16;
+    }
+    if (size == 1) {
+        return pm_read(d, offset & ~1ull, 2) >> (offset & 1) * 8 & 0xff;
+    }
+    return pm_read(d, offset, 2);
+}
+
+static void pm_any_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    if (size == 4) {
+        pm_write(d, offset, value & 0xffff, 2);
+        pm_write(d, offset + 2, value >> 16, 2);
+    } else if (size == 2) {
+        pm_write(d, offset, value, 2);
+    } else if (offset / 2 == PM1_STS / 2) {
+        pm_write(d, PM1_STS, value << (offset & 1) * 8, 2); /* write 1 to clear: the other byte has no ones */
+    } else {
+        uint64_t old = pm_read(d, offset & ~1ull, 2);
+        unsigned shift = (offset & 1) * 8;
+        pm_write(d, offset & ~1ull, (old & ~(0xffull << shift)) | value << shift, 2);
+    }
+}
+
+static const MemoryOps pm_ops = { .read = tmr_or_pm_read, .write = pm_any_write, .valid_min = 1, .valid_max = 4 };
+
+/* ---- General purpose events: status and enable, a word each (ACPI 4.8.4.1) ---- */
+
+static uint64_t gpe_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Piix4Pm *d = opaque;
+    uint16_t word = offset < GPE_EN ? d->st.gpe_status : d->st.gpe_enable;
+
+    return word >> (offset & 1) * 8 & 0xff;
+}
+
+static void gpe_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Piix4Pm *d = opaque;
+    unsigned shift = (offset & 1) * 8;
+
+    if (offset < GPE_EN) {
+        d->st.gpe_status &= (uint16_t)~(value << shift);
+    } else {
+        d->st.gpe_enable = (uint16_t)((d->st.gpe_enable & ~(0xffu << shift)) | value << shift);
+    }
+    pm_update_sci(d);
+}
+
+static const MemoryOps gpe_ops = {
+    .read = gpe_read, .write = gpe_write, .valid_min = 1, .valid_max = 4, .impl_min = 1, .impl_max = 1,
+};
+
+/* ---- APM ports 0xb2, 0xb3 (7.4) ---- */
+
+static uint64_t apm_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    return offset ? d->st.apm_status : d->st.apm_command;
+}
+
+static void apm_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Piix4Pm *d = opaque;
+    const uint8_t *c = d->pci.st.config + R_DEVACTB;
+
+    if (offset) {
+        d->st.apm_status = (uint8_t)value;
+        return;
+    }
+    d->st.apm_command = (uint8_t)value;
+    /* What FADT's SMI_CMD promises, whether or not the firmware has a handler for it. */
+    if (value == ACPI_ENABLE) {
+        d->st.pm1_control |= CNT_SCI_EN;
+    } else if (value == ACPI_DISABLE) {
+        d->st.pm1_control &= (uint16_t)~CNT_SCI_EN;
+    }
+    pm_update_sci(d);
+    if (d->conf.smm_enabled && (c[3] & APMC_EN >> 24)) {
+        irq_pulse(d->smi);
+    }
+}
+
+static const MemoryOps apm_ops = {
+    .read = apm_read, .write = apm_write, .valid_min = 1, .valid_max = 2, .impl_min = 1, .impl_max = 1,
+};
+
+/* ---- SMBus host (7.3): an empty bus ---- */
+
+static uint64_t smb_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    return offset < sizeof(d->st.smb) ? d->st.smb[offset] : 0;
+}
+
+static void smb_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Piix4Pm *d = opaque;
+
+    if (offset == SMB_STS) {
+        d->st.smb[SMB_STS] &= (uint8_t)~(value & SMB_STS_W1C);
+    } else if (offset == SMB_CNT) {
+        d->st.smb[SMB_CNT] = (uint8_t)value & (uint8_t)~SMB_CNT_START;
+        if (value & SMB_CNT_START) {
+            d->st.smb[SMB_STS] |= SMB_STS_DEV_ERR; /* nobody acknowledges its address */
+        }
+    } else if (offset != SMB_SLVSTS && offset < sizeof(d->st.smb)) {
+        d->st.smb[offset] = (uint8_t)value;
+    }
+}
+
+static const MemoryOps smb_ops = {
+    .read = smb_read, .write = smb_write, .valid_min = 1, .valid_max = 4, .impl_min = 1, .impl_max = 1,
+};
+
+/* ---- Configuration space ---- */
+
+static uint16_t config_word(const Piix4Pm *d, unsigned reg)
+{
+    return (uint16_t)(d->pci.st.config[reg] | d->pci.st.config[reg + 1] << 8);
+}
+
+static void pm_update_map(Piix4Pm *d)
+{
+    const uint8_t *config = d->pci.st.config;
+
+    memory_transaction_begin(d->pci.dev.machine->map);
+    memory_region_set_address(&d->pm, config_word(d, R_PMBA) & 0xffc0);
+    memory_region_set_enabled(&d->pm, config[R_PMREGMISC] & 1);
+    memory_region_set_address(&d->smb, config_word(d, R_SMBBA) & 0xffc0);
+    memory_region_set_enabled(&d->smb, config[R_SMBHSTCFG] & 1);
+    memory_transaction_commit(d->pci.dev.machine->map);
+}
+
+static void pm_config_write(PciDevice *pci, uint32_t offset, uint32_t value, unsigned size)
+{
+    pci_config_write_default(pci, offset, value, size);
+    if (offset >= R_PMBA) {
+        pm_update_map((Piix4Pm *)pci);
+    }
+}
+
+uint16_t piix4_pm_base(Device *pm)
+{
+    Piix4Pm *d = (Piix4Pm *)pm;
+
+    return d->pci.st.config[R_PMREGMISC] & 1 ? config_word(d, R_PMBA) & 0xffc0 : 0;
+}
+
+bool piix4_pm_has_s3(Device *pm)
+{
+    return !((Piix4Pm *)pm)->conf.disable_s3;
+}
+
+bool piix4_pm_has_s4(Device *pm)
+{
+    return !((Piix4Pm *)pm)->conf.disable_s4;
+}
+
+uint8_t piix4_pm_s4_type(Device *pm)
+{
+    return ((Piix4Pm *)pm)->conf.s4_val;
+}
+
+/* ---- Life ---- */
+
+static void pm_reset(Object *obj, ObjectResetKind kind)
+{
+    pm_arm_timer((Piix4Pm *)obj);
+}
+
+static void pm_rebuild(Object *obj)
+{
+    Piix4Pm *d = (Piix4Pm *)obj;
+
+    timer_rearm_from_field(&d->timer);
+    pm_update_map(d);
+    pm_update_sci(d);
+}
+
+/* 7.1: reset values. SMBus address and enable as the configuration says. */
+static void pm_init_config(Piix4Pm *d)
+{
+    uint8_t *config = d->pci.st.config;
+
+    config[0x06] = 0x80;       /* status: fast back-to-back, DEVSEL# medium */
+    config[0x07] = 0x02;
+    config[R_PMBA] = 1;
+    config[R_SMBBA] = (uint8_t)(d->conf.smb_io_base & 0xc0) | 1;
+    config[R_SMBBA + 1] = (uint8_t)(d->conf.smb_io_base >> 8);
+    config[R_SMBHSTCFG] = d->conf.smb_io_base ? 0x09 : 0x08;
+    config[0x5b] = 0x10;
+    config[0x5f] = 0x60;
+}
+
+static bool pm_realize(PciDevice *pci, Error **errp)
+{
+    Piix4Pm *d = (Piix4Pm *)pci;
+    Machine *m = pci->dev.machine;
+    Object *o = OBJECT(d);
+
+    memset(pci->wmask + 0x40, 0xff, 0x100 - 0x40);
+    pci->wmask[R_PMBA] = 0xc0; /* bit 0 is the type: I/O */
+    pci->wmask[R_SMBBA] = 0xc0;
+    pm_init_config(d);
+    device_init_irq_out(&pci->dev, NULL, &d->sci, 1);
+    device_init_irq_out(&pci->dev, "smi-irq", &d->smi, 1);
+    timer_init(&d->timer, pm_clock(d), &d->st.timer_overflow, pm_timer_half, d);
+    memory_region_init_io(&d->pm, m->map, o, &pm_ops, d, "piix4-pm", PM_SIZE);
+    memory_region_init_io(&d->gpe, m->map, o, &gpe_ops, d, "acpi-gpe0", 4);
+    memory_region_init_io(&d->apm, m->map, o, &apm_ops, d, "apm-io", 2);
+    memory_region_init_io(&d->smb, m->map, o, &smb_ops, d, "pm-smbus", 0x40);
+    memory_region_set_enabled(&d->pm, false);
+    memory_region_set_enabled(&d->smb, false);
+    memory_region_add(m->io, 0, &d->pm, 0);
+    memory_region_add(m->io, 0, &d->smb, 0);
+    memory_region_add(m->io, PIIX4_GPE0_BASE, &d->gpe, 0);
+    memory_region_add(m->io, 0xb2, &d->apm, 0);
+    return true;
+}
+
+static void pm_unrealize(PciDevice *pci)
+{
+    Piix4Pm *d = (Piix4Pm *)pci;
+
+    timer_finish(&d->timer);
+    memory_region_finish(&d->pm);
+    memory_region_finish(&d->gpe);
+    memory_region_finish(&d->apm);
+    memory_region_finish(&d->smb);
+}
+
+static const PciDeviceOps pm_pci_ops = {
+    .info = { .vendor = 0x8086, .device = 0x7113, .revision = 3, .class_code = 0x068000, .interrupt_pin = 1,
+              .not_hotpluggable = true },
+    .realize = pm_realize,
+    .unrealize = pm_unrealize,
+    .config_write = pm_config_write,
+};
+
+const ObjectOps piix4_pm_ops = {
+    .size = sizeof(Piix4Pm),
+    .conf_offset = offsetof(Piix4Pm, conf),
+    .state_offset = offsetof(Piix4Pm, st),
+    .reset = pm_reset,
+    .rebuild = pm_rebuild,
+    .iface = &pm_pci_ops,
+};

@@ -1,0 +1,23 @@
+/*
+ * What a board does with its PIIX4_PM. Outputs: the unnamed one is the SCI (level), "smi-irq" the system management interrupt
+ * (pulses).
+ */
+#ifndef HW_ACPI_PIIX4_H
+#define HW_ACPI_PIIX4_H
+
+#include "hw/core/device.h"
+
+enum { PIIX4_GPE0_BASE = 0xafe0 };
+
+/* The power button was pressed. */
+void piix4_pm_power_button(Device *pm);
+/* The machine wakes up from suspend to RAM: by the power button or by another event. */
+void piix4_pm_wakeup(Device *pm, bool power_button);
+/* Where the firmware put the ACPI registers; 0 while it has not. */
+uint16_t piix4_pm_base(Device *pm);
+/* What the guest's tables are made from. */
+bool piix4_pm_has_s3(Device *pm);
+bool piix4_pm_has_s4(Device *pm);
+uint8_t piix4_pm_s4_type(Device *pm);
+
+#endif
