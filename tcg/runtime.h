@@ -1,13 +1,41 @@
 /*
- * Running translated code: what a CPU state holds for the translator. A state is
- * made by tcg_state_new(); the guest's struct embeds TcgRuntime at TcgGuest.runtime_offset.
- * Everything here belongs to the vCPU's own thread.
+ * Running translated code: the cache of regions, entering and leaving it, faults.
+ *
+ * One TcgCache per virtual machine or process: code buffer, regions, links. One TcgContext per thread
+ * that translates. One state per vCPU, made by tcg_state_new(), with a TcgRuntime in it at
+ * TcgGuest.runtime_offset. A run loop, in user mode without its errors:
+ *
+ *     tcg_thread_attach(cpu);                         // once per thread: sets the gs base
+ *     for (;;) {
+ *         TcgKey key = { .pc = cpu->pc, .phys = cpu->pc, .mode = cpu_mode(cpu) };
+ *         TcgRegion *r = tcg_find(cache, &key);
+ *         if (!r) {
+ *             r = tcg_translate(ctx, &key, my_front_end, cpu);     // NULL: full, tcg_flush()
+ *         }
+ *         if (last_slot) {
+ *             tcg_link(cache, last_slot, r);
+ *         }
+ *         tcg_remember(cpu, r);                       // for exit_ind
+ *         switch (tcg_enter(cpu, r)) {
+ *         case TCG_EXIT_LINK: last_slot = rt->exit_slot; cpu->pc = rt->exit_pc; ...
+ *
+ * Locks. TcgCache.lock guards links, the page lists, insertion and removal; it is a leaf: nothing is
+ * called under it. tcg_find() and tcg_unwind() take no lock and see a region whole or not at
+ * all, since the memory of regions is only reused by tcg_flush(), which the caller makes exclusive
+ * (no other thread in tcg_enter, tcg_find, tcg_translate). Code of a removed region may go on
+ * running until it exits.
+ *
+ * Everything in TcgRuntime belongs to the vCPU's own thread, but jump_table entries, which the
+ * remover of a region clears, and the poll page, which anyone may close.
  */
 #ifndef TCG_RUNTIME_H
 #define TCG_RUNTIME_H
 
+#include <stdio.h>
+
 #include "tcg/ir.h"
 #include "tcg/tlb.h"
+#include "util/error.h"
 
 /* Why translated code came back: TcgRuntime.exit_reason. */
 typedef enum {
@@ -33,13 +61,17 @@ enum { TCG_RETURN_RING = 32, TCG_JUMP_TABLE = 1 << 16 };
 
 typedef struct TcgRuntime {
     void *self;               /* the state */
-    uint64_t host_sp;         /* of the C frame in tcg_enter */
+    uint64_t host_sp;         /* of the C frame in tcg_enter; helpers return to host_sp[-1] */
+    struct TcgCache *cache;
+    const struct TcgRegion *region; /* the one entered last */
+    volatile bool running;    /* in translated code or a helper of it */
     uint32_t mxcsr, host_mxcsr;
     uint16_t fpucw, host_fpucw;
     bool vectors_saved;       /* vector globals are in their slots, not in registers */
     uint32_t exit_reason;
     uint32_t exit_code;
     uint64_t exit_pc;
+    uint32_t exit_word;       /* of a raise: the front end's word of the instruction at exit_pc */
     struct TcgSlot *exit_slot;
     int64_t icount;
     uint64_t access_vaddr;    /* of the slow access under way */
@@ -59,5 +91,133 @@ typedef struct TcgRuntime {
     uint64_t ret_ring[TCG_RETURN_RING];    /* host addresses of return stubs, or of the look-up */
     uint32_t jump_table[TCG_JUMP_TABLE];   /* of low pc bits: checked entry - start of code, 0: none */
 } TcgRuntime;
+
+/* What a region is found by. User mode: phys is pc. */
+typedef struct {
+    uint64_t pc;     /* guest virtual, as exits have it */
+    uint64_t phys;   /* guest physical address of the first byte */
+    uint32_t mode;
+} TcgKey;
+
+typedef struct TcgCache TcgCache;
+typedef struct TcgContext TcgContext;
+typedef struct TcgSlot TcgSlot;
+
+/* A translation. Constant once found; links and lists belong to TcgCache.lock. */
+typedef struct TcgRegion {
+    TcgKey key;
+    const uint8_t *checked, *entry; /* where it runs: from look-ups, from links */
+    uint32_t code_size, map_size, num_slots;
+    uint32_t guest_size;            /* bytes of guest code, for invalidation */
+    uint64_t page[2];               /* guest physical pages it was made from; the second may be NO_PAGE */
+    const uint8_t *map;
+    TcgSlot *slots;
+    bool valid;
+    struct TcgRegion *next_in_hash, *next_in_page[2];
+    TcgSlot *incoming;              /* slots linked to it */
+} TcgRegion;
+
+#define TCG_NO_PAGE UINT64_MAX
+
+typedef struct {
+    const TcgGuest *guest;
+    bool user;            /* guest address = host address; else the software TLB */
+    bool check_key;       /* look-ups compare TcgRuntime.key with the region's mode */
+    size_t code_size;     /* bytes of code buffer; 0: 64 MiB */
+} TcgConfig;
+
+/* Returns NULL with *errp set when there is no memory. Owner: the caller. */
+TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp);
+void tcg_cache_free(TcgCache *c);
+
+TcgContext *tcg_context_new(TcgCache *c, Error **errp);
+void tcg_context_free(TcgContext *ctx);
+
+/* A zeroed state of guest->state_size bytes, with its poll page; attached to c until freed. */
+void *tcg_state_new(TcgCache *c, Error **errp);
+void tcg_state_free(TcgCache *c, void *state);
+TcgRuntime *tcg_runtime(const TcgCache *c, void *state);
+
+/* Makes state the one this thread runs (gs base). Async-signal-safe. */
+void tcg_thread_attach(void *state);
+
+/* What a front end says of the region it built. */
+typedef struct {
+    uint32_t guest_size;
+    uint64_t page2;       /* physical page of what lies on a second page, or TCG_NO_PAGE */
+} TcgBuilt;
+
+/*
+ * A front end: fills r (empty) with the region at key and *built. Returns false when there is nothing to
+ * translate, having left word of why in its own state; tcg_translate() then returns NULL.
+ */
+typedef bool TcgFrontEnd(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opaque);
+
+typedef enum { TCG_TRANSLATED, TCG_NOTHING, TCG_FULL, TCG_REFUSED } TcgTranslated;
+
+/*
+ * Translates and inserts the region, or finds that another thread has just done so. On TCG_FULL the
+ * caller makes itself exclusive, calls tcg_flush() and tries again. TCG_REFUSED: the emitter lacks an op in the
+ * region; tcg_refused_op() names it.
+ */
+TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe, void *opaque, TcgRegion **out);
+const char *tcg_refused_op(const TcgContext *ctx);
+
+TcgRegion *tcg_find(TcgCache *c, const TcgKey *key);
+
+/* Links slot to r when both are still valid. System mode: the caller knows that the link may be kept. */
+void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r);
+
+/* exit_ind finds r by its pc from now on. */
+void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
+
+/* Forgets all that tcg_remember() said: the address space has changed. */
+void tcg_forget(TcgCache *c, void *state);
+
+/* Removes the regions made from physical addresses start to end - 1; returns how many. */
+unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end);
+/* Whether any region was made from this page. */
+bool tcg_page_has_code(TcgCache *c, uint64_t phys);
+
+/* Removes everything. Exclusive: see above. */
+void tcg_flush(TcgCache *c);
+
+/* The child of a fork gets code of its own, before it runs any. Exclusive. */
+bool tcg_fork_child(TcgCache *c, Error **errp);
+
+/* Runs r until something wants the loop; all globals and flags are then in their slots. */
+TcgExitReason tcg_enter(TcgCache *c, void *state, const TcgRegion *r);
+
+/*
+ * From a helper with TCG_CALL_FAULTS or a slow path: leaves to tcg_enter, which returns
+ * TCG_EXIT_RAISE with exit_pc and exit_word of the instruction. Never returns.
+ */
+_Noreturn void tcg_raise(TcgCache *c, void *state);
+
+/* The guest instruction whose helper or slow path is running. False: none is. */
+bool tcg_current(TcgCache *c, void *state, uint64_t *pc, uint32_t *word);
+
+/*
+ * In a signal handler of a synchronous signal: if it came from translated code or a helper of it, changes
+ * the ucontext so that tcg_enter returns TCG_EXIT_RAISE (TCG_EXIT_POLL when it was the poll page) and
+ * returns true. Async-signal-safe.
+ */
+bool tcg_fault(TcgCache *c, void *state, void *ucontext, const void *fault_address);
+
+/* The guest instruction of a host address in translated code. Async-signal-safe. */
+bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *word, bool *flags_in_slot);
+
+/* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
+void tcg_kick(void *state);
+
+/* -d op, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
+enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2 };
+void tcg_log(TcgCache *c, FILE *log, unsigned what);
+
+typedef struct {
+    uint64_t regions, code_bytes, guest_bytes, ir_ops, flushes, invalidated, links;
+    uint64_t front_ns, emit_ns;
+} TcgStats;
+void tcg_stats(TcgCache *c, TcgStats *out);
 
 #endif

@@ -166,7 +166,7 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     return done;
 }
 
-static void region_free(TcgRegion *r)
+static void region_free(InterpRegion *r)
 {
     if (r) {
         free(r->ir.insns);
@@ -174,9 +174,9 @@ static void region_free(TcgRegion *r)
     }
 }
 
-static TcgRegion *region_new(TcgVcpu *t, const TcgTranslation *tr)
+static InterpRegion *region_new(TcgVcpu *t, const TcgTranslation *tr)
 {
-    TcgRegion *r = calloc(1, sizeof(*r));
+    InterpRegion *r = calloc(1, sizeof(*r));
     size_t size = t->ir.num_insns * sizeof(IrInsn);
 
     if (!r || !(r->ir.insns = malloc(size))) {
@@ -194,7 +194,7 @@ static TcgRegion *region_new(TcgVcpu *t, const TcgTranslation *tr)
 }
 
 /* Which pages r's bytes are from, and that they are code now. */
-static void region_pages(TcgVcpu *t, TcgRegion *r)
+static void region_pages(TcgVcpu *t, InterpRegion *r)
 {
     unsigned pages = ((r->end - 1) & t->page_mask) != (r->pc & t->page_mask) ? 2 : 1;
 
@@ -216,10 +216,10 @@ static void drop_pages(TcgVcpu *t)
     drop_page(t, 1);
 }
 
-static TcgRegion *translate(TcgVcpu *t, const TcgPoint *at, bool one)
+static InterpRegion *translate(TcgVcpu *t, const TcgPoint *at, bool one)
 {
     TcgTranslation tr = { .region = &t->ir, .pc = at->pc, .key = at->key, .fetch = fetch, .opaque = t };
-    TcgRegion *r;
+    InterpRegion *r;
 
     tr.max_insns = one || at->one_insn || t->accel->conf.one_insn_per_tb ? 1 : 64;
     t->fetch_mmu = at->fetch_mmu;
@@ -242,7 +242,7 @@ static TcgRegion *translate(TcgVcpu *t, const TcgPoint *at, bool one)
 
 /* Look-up -------------------------------------------------------------------- */
 
-static bool page_still(TcgVcpu *t, const TcgRegion *r, unsigned n, vaddr addr, const TcgPoint *at)
+static bool page_still(TcgVcpu *t, const InterpRegion *r, unsigned n, vaddr addr, const TcgPoint *at)
 {
     TlbInfo *info;
 
@@ -255,16 +255,16 @@ static bool page_still(TcgVcpu *t, const TcgRegion *r, unsigned n, vaddr addr, c
     return info->phys == r->phys[n] && info->ram == r->page[n]->ram && atomic_load(&r->page[n]->gen) == r->gen[n];
 }
 
-static bool region_is(TcgVcpu *t, const TcgRegion *r, const TcgPoint *at)
+static bool region_is(TcgVcpu *t, const InterpRegion *r, const TcgPoint *at)
 {
     return r && r->pc == at->pc && r->key == at->key && page_still(t, r, 0, at->pc, at) &&
            page_still(t, r, 1, (at->pc & t->page_mask) + (~t->page_mask + 1), at);
 }
 
-TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
+InterpRegion *region_find(TcgVcpu *t, const TcgPoint *at)
 {
     uint64_t h = (at->pc ^ at->key ^ at->key >> 17) * 0x9e3779b97f4a7c15ull;
-    TcgRegion **slot = &t->regions[h >> 49 & (REGION_SLOTS - 1)], *r;
+    InterpRegion **slot = &t->regions[h >> 49 & (REGION_SLOTS - 1)], *r;
     bool one = t->force_one;
 
     t->force_one = false;

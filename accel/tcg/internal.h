@@ -48,7 +48,7 @@ typedef struct {
 } TlbSide;
 
 /* A translated region, to be interpreted. */
-typedef struct TcgRegion {
+typedef struct InterpRegion {
     vaddr pc, end;
     uint64_t key;
     hwaddr phys[2];            /* of the pages of pc and, when the first instruction crosses, of the next */
@@ -56,7 +56,7 @@ typedef struct TcgRegion {
     uint32_t gen[2];
     uint32_t num_insns;        /* of the guest */
     IrRegion ir;               /* insns of its own */
-} TcgRegion;
+} InterpRegion;
 
 enum { REGION_SLOTS = 1 << 15 };
 
@@ -82,9 +82,9 @@ typedef struct TcgVcpu {
     Mutex tlb_lock;            /* LOCK_LEAF */
     TlbSide side[TCG_MMU_INDEXES];
 
-    TcgRegion **regions;       /* REGION_SLOTS */
-    TcgRegion *running;
-    TcgRegion *temporary;      /* of code that is not in RAM */
+    InterpRegion **regions;       /* REGION_SLOTS */
+    InterpRegion *running;
+    InterpRegion *temporary;      /* of code that is not in RAM */
     IrRegion ir;               /* being built */
     IrInterp it;
     CodePage *fetched[2];      /* pages the translation under way has read */
@@ -102,7 +102,7 @@ static inline TcgVcpu *tcg_vcpu(Vcpu *v)
 
 /* run.c */
 VcpuExit tcg_run(Vcpu *);
-void tcg_kick(Vcpu *);         /* any thread */
+void tcg_kick_vcpu(Vcpu *);         /* any thread */
 
 /* tlb.c */
 void tlb_init(TcgVcpu *);
@@ -128,7 +128,7 @@ static inline bool code_watched(TcgAccel *a, ram_addr page)
 }
 /* RAM [ram, ram+len), inside a page, is about to be written by t (NULL: a device). Leaves when the running region is hit. */
 void code_written(TcgAccel *, TcgVcpu *, ram_addr, uint64_t len);
-TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
+InterpRegion *region_find(TcgVcpu *, const TcgPoint *);
 void regions_free(TcgVcpu *);
 
 #endif

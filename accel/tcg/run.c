@@ -59,7 +59,7 @@ static void log_region(TcgVcpu *t, const TcgPoint *at)
 /* Runs one region; returns normally unless it faults. */
 static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
-    TcgRegion *r = region_find(t, at);
+    InterpRegion *r = region_find(t, at);
     IrStop stop;
 
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
@@ -82,6 +82,9 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     case IR_STOP_DIVIDE:
         t->in_code = true; /* its pc is known */
         t->arch->raise_divide(t->v);
+    case IR_STOP_FAULT: /* accesses leave by themselves: this is their alignment */
+        t->in_code = true;
+        t->arch->raise_unaligned(t->v, ir_width_bytes(r->ir.insns[stop.insn].w));
     default: /* poll, budget: the instruction has not begun */
         t->arch->restore(t->v, stop.pc, stop.word);
         break;
@@ -149,7 +152,7 @@ static void take_turn(TcgVcpu *t)
 
     a->waiting++;
     for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
-        tcg_kick(a->accel.vcpus[n]);
+        tcg_kick_vcpu(a->accel.vcpus[n]);
     }
     fair_mutex_lock(&a->turn);
     a->waiting--;
@@ -178,7 +181,7 @@ VcpuExit tcg_run(Vcpu *v)
     return e;
 }
 
-void tcg_kick(Vcpu *v)
+void tcg_kick_vcpu(Vcpu *v)
 {
     TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
 

@@ -190,7 +190,7 @@ static const AccelOps tcg_iface = {
     .vcpu_init = tcg_vcpu_init,
     .vcpu_finish = tcg_vcpu_finish,
     .run = tcg_run,
-    .kick = tcg_kick,
+    .kick = tcg_kick_vcpu,
     .flush_tlb = tcg_tlb_flush,
     .print_jit = print_jit,
 };

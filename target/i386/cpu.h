@@ -115,6 +115,7 @@ typedef struct X86Cpu {
     int64_t seg_top[2][6];
     uint64_t fp_scratch[64] __attribute__((aligned(16))); /* operands of x86_fp_* (fp-helpers.def), inside one instruction */
     uint32_t features[X86_FEATURE_WORDS];
+    uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;
     struct Vcpu *vcpu;
     /* sys/: a fault that a page walk found, for the exception it becomes; what is being delivered. Nothing of it is saved. */

@@ -129,6 +129,16 @@ IrRef g_linear(X86Gen *g, IrAddr m)
     return offset_of(g, m);
 }
 
+IrAddr g_one_register(X86Gen *g, IrAddr m)
+{
+    if (m.base != IR_NONE && m.index != IR_NONE) {
+        m.base = offset_of(g, m);
+        m.index = IR_NONE;
+        m.disp = 0;
+    }
+    return m;
+}
+
 /* Memory operands */
 
 static IrAddr operand_offset(X86Gen *g)
@@ -169,6 +179,8 @@ IrAddr g_mem_indexed(X86Gen *g, IrRef index, unsigned scale, unsigned bytes, boo
     IrAddr a = operand_offset(g);
 
     a = (IrAddr){ .base = offset_of(g, a), .index = index, .scale = (uint8_t)scale, .addr = a.addr };
+    a.base = offset_of(g, a);
+    a.index = IR_NONE;
     return g_address(g, g->in.seg, a, bytes, write);
 }
 

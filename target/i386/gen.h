@@ -113,6 +113,7 @@ IrRef g_effective_address(X86Gen *g, IrWidth w);        /* offset without segmen
 IrAddr g_address(X86Gen *g, unsigned seg, IrAddr a, unsigned bytes, bool write);
 IrAddr g_plus(IrAddr m, int64_t disp);                  /* the same checked operand, disp bytes on */
 IrRef g_linear(X86Gen *g, IrAddr m);                    /* as a value */
+IrAddr g_one_register(X86Gen *g, IrAddr m);             /* the same address, for ops that want many registers */
 /* The memory operand moved by index << scale bytes (bit strings). */
 IrAddr g_mem_indexed(X86Gen *g, IrRef index, unsigned scale, unsigned bytes, bool write);
 

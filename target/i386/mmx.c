@@ -232,13 +232,14 @@ void gen_mmx_masked_store(X86Gen *g)
     g_x87_wait(g);
     mask = ir_native_iv(g->r, W128, get(g, g->in.rm), IR_NONE, NATIVE(NP_66, 1, 0xd7, NF_RM), NULL);
     ir_sts(g->r, W64, G_CPU(fp_scratch[0]), get_int(g, g->in.reg));
-    g_masked_store(g, mask, 8);
     g_mmx_enter(g);
+    g_masked_store(g, mask, 8);
 }
 
 void gen_emms(X86Gen *g)
 {
     g_x87_wait(g);
+    g_mmx_enter(g);
     ir_sts(g->r, W8, G_ST(ftw), g_imm(g, 0));
 }
 
@@ -281,11 +282,14 @@ void gen_mmx_cvt_to_xmm(X86Gen *g)
     TcgNative t = to_single ? NATIVE(NP_NONE, 1, 0x5b, NF_RM) | TCG_NATIVE_FAULTS : NATIVE(NP_F3, 1, 0xe6, NF_RM);
     IrRef v;
 
-    g_x87_wait(g);
-    v = unary(g, t, source(g, 1));
-    if (!mem) {
+    if (mem) {
+        v = source(g, 1);
+    } else {
+        g_x87_wait(g);
+        v = source(g, 1);
         g_mmx_enter(g);
     }
+    v = unary(g, t, v);
     if (to_single) { /* the high half stays */
         v = binary(g, NATIVE(NP_F2, 1, 0x10, NF_RM), get_xmm(g, g->in.reg), v);
     }
@@ -308,7 +312,7 @@ void gen_mmx_cvt_from_xmm(X86Gen *g)
         v = get_xmm(g, g->in.rm);
         v = single ? unary(g, MOVQ, v) : v;
     }
+    g_mmx_enter(g); /* even when the conversion faults */
     v = to_int(g, unary(g, t | TCG_NATIVE_FAULTS, v));
-    g_mmx_enter(g);
     set_int(g, g->in.reg, v);
 }

@@ -283,11 +283,29 @@ static unsigned fx_bytes(const X86Gen *g)
     return g_code64(g) ? 416 : 288;
 }
 
+/* Nothing is written unless all of it can be; a wrong alignment comes before that. */
+static IrAddr fxsave_mem(X86Gen *g)
+{
+    IrRef linear = g_linear(g, g_mem(g, 512, true)), low = ir_and(g->r, W32, linear, g_imm(g, 15), NULL);
+
+    if (g->single) {
+        unsigned aligned = ir_new_block(g->r);
+        ir_brz(g->r, W32, low, aligned, 0);
+        g_call(g, &x86_h_raise, g_imm(g, EXC_GP), g_imm(g, 0), IR_NONE, IR_NONE);
+        ir_block(g->r, aligned);
+        g->has_mem = false;
+        linear = g_linear(g, g_mem(g, 512, true));
+    } else {
+        ir_brz(g->r, W32, low, g_cold_block(g, g->pc, LEAVE_ONE_INSN), 1);
+    }
+    g_call(g, &x86_h_probe_write, linear, g_imm(g, 512), IR_NONE, IR_NONE);
+    return g_mem(g, 512, true);
+}
+
 void gen_fxsave(X86Gen *g)
 {
-    IrAddr m = g_mem(g, 512, true);
+    IrAddr m = fxsave_mem(g);
 
-    m.flags |= IR_MEM_ALIGNED;
     g_save_mxcsr(g);
     g_call(g, &x86_h_fxsave, g_imm(g, (g->in.rex & X86_REX_W) != 0), IR_NONE, IR_NONE, IR_NONE);
     for (unsigned n = 0; n < fx_bytes(g); n += 16) { /* the last first: a fault leaves less behind */
@@ -311,6 +329,8 @@ void gen_fxrstor(X86Gen *g)
         ir_sts(g->r, W64, G_CPU(fp_scratch) + n, low_half(g, v));
         ir_sts(g->r, W64, G_CPU(fp_scratch) + n + 8, high_half(g, v));
     }
+    ir_ld(g->r, W64, g_plus((IrAddr){ .base = m.base, .index = m.index, .scale = m.scale, .addr = m.addr, .mmu = m.mmu,
+                                      .disp = m.disp }, 504)); /* all 512 bytes must be readable */
     g_call(g, &x86_h_fxrstor, g_imm(g, (g->in.rex & X86_REX_W) != 0), g_imm(g, g_code64(g)), IR_NONE, IR_NONE);
     g_load_mxcsr(g);
 }

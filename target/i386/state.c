@@ -84,7 +84,7 @@ static int64_t top(const X86Segment *s, bool write)
         return -1;
     }
     if (a & SEG_CODE) {
-        return !write && (a & SEG_READ_OR_WRITE) ? s->limit : -1;
+        return !write && (a & SEG_READ_OR_WRITE) ? (int64_t)s->limit : -1;
     }
     return (a & SEG_CONFORMING_OR_DOWN) || (write && !(a & SEG_READ_OR_WRITE)) ? -1 : (int64_t)s->limit;
 }

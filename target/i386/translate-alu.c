@@ -215,6 +215,7 @@ static void bit_locked(X86Gen *g, IrWidth w, IrAddr m, IrRef n, IrRef *f)
 {
     IrRef old = ir_getf(g->r);
 
+    m = g_one_register(g, m);
     switch (g->in.row->arg) {
     case BIT_BTS:
         ir_rmw_bts(g->r, w, m, n, old, f);
@@ -421,12 +422,20 @@ void gen_xadd(X86Gen *g)
     ir_setf(g->r, f);
 }
 
-/* What the accumulator is after a comparison: old when it was different. */
+/*
+ * What the accumulator is after a comparison: old when it was different. When it was equal old is the same, and only the
+ * upper half of a 32-bit one tells that nothing was written.
+ */
 static void set_accumulator(X86Gen *g, IrWidth w, unsigned reg, IrRef old, IrRef f)
 {
-    IrRef acc = g_reg(g, reg), other = w >= W32 ? ir_zext(g->r, w, old) : ir_mov(g->r, w, acc, old);
+    IrRef acc = g_reg(g, reg);
 
-    ir_set(g->r, reg, ir_select(g->r, W64, acc, other, f, COND_NZ));
+    if (w == W32 && g_code64(g)) {
+        old = ir_select(g->r, W64, acc, ir_zext(g->r, W32, old), f, COND_NZ);
+    } else if (w < W32) {
+        old = ir_mov(g->r, w, acc, old);
+    }
+    ir_set(g->r, reg, old);
 }
 
 void gen_cmpxchg(X86Gen *g)
@@ -435,8 +444,16 @@ void gen_cmpxchg(X86Gen *g)
     IrRef f, d, acc = g_reg(g, R_RAX), s = g_load(g, 1), v;
 
     if (g_locked(g)) {
-        d = ir_cmpxchg(g->r, w, dest_mem(g), acc, s, &f);
-        set_accumulator(g, w, R_RAX, d, f);
+        IrAddr m = g_one_register(g, dest_mem(g));
+        if (w < W32) { /* the host's instruction takes rAX: what is kept of it waits in memory */
+            ir_sts(g->r, W64, G_CPU(temp[0]), acc);
+        }
+        d = ir_cmpxchg(g->r, w, m, acc, s, &f);
+        if (w < W32) {
+            ir_set(g->r, R_RAX, ir_mov(g->r, w, ir_lds(g->r, W64, G_CPU(temp[0])), d));
+        } else {
+            set_accumulator(g, w, R_RAX, d, f);
+        }
     } else {
         d = g_load_rmw(g, 0);
         f = ir_cmp(g->r, w, acc, d);
@@ -452,25 +469,50 @@ void gen_cmpxchg(X86Gen *g)
     ir_setf(g->r, f);
 }
 
-/* CMPXCHG8B, CMPXCHG16B */
+static void new_block(X86Gen *g)
+{
+    unsigned block = ir_new_block(g->r);
+
+    ir_br(g->r, block);
+    ir_block(g->r, block);
+}
+
+/*
+ * CMPXCHG8B, CMPXCHG16B. The registers are read in a block of their own, so that they are in their homes, and are set at
+ * once: the host's instruction knows no others. On success they are what they were but for upper halves.
+ */
 void gen_cmpxchg2(X86Gen *g)
 {
     IrWidth w = g->in.osize == W64 ? W64 : W32;
-    IrRef f, high, low, a = g_reg(g, R_RAX), d = g_reg(g, R_RDX), b = g_reg(g, R_RBX), c = g_reg(g, R_RCX);
+    bool halves = w == W32 && g_code64(g);
+    IrRef f, high, low, a, d;
     IrAddr m;
 
     if (w == W64 && !g_has(g, X86_F_cx16)) {
         g_ud(g);
         return;
     }
+    new_block(g);
+    a = g_reg(g, R_RAX);
+    d = g_reg(g, R_RDX);
     m = g_mem(g, 2 * ir_width_bytes(w), true);
     if (w == W64) {
         m.flags |= IR_MEM_ALIGNED; /* #GP(0) */
     }
-    low = ir_cmpxchg2(g->r, w, m, a, d, b, c, &high, &f);
-    set_accumulator(g, w, R_RAX, low, f);
-    set_accumulator(g, w, R_RDX, high, f);
+    if (halves) {
+        ir_sts(g->r, W64, G_CPU(temp[0]), a);
+        ir_sts(g->r, W64, G_CPU(temp[1]), d);
+    }
+    low = ir_cmpxchg2(g->r, w, m, a, d, g_reg(g, R_RBX), g_reg(g, R_RCX), &high, &f);
+    ir_set(g->r, R_RAX, low);
+    ir_set(g->r, R_RDX, high);
     ir_setf(g->r, ir_fmerge(g->r, ir_getf(g->r), f, IR_Z));
+    if (halves) {
+        new_block(g);
+        f = ir_getf(g->r);
+        ir_set(g->r, R_RAX, ir_select(g->r, W64, ir_lds(g->r, W64, G_CPU(temp[0])), g_reg(g, R_RAX), f, COND_NZ));
+        ir_set(g->r, R_RDX, ir_select(g->r, W64, ir_lds(g->r, W64, G_CPU(temp[1])), g_reg(g, R_RDX), f, COND_NZ));
+    }
 }
 
 /* Conversions within rAX, conditions, carry */

@@ -60,35 +60,49 @@ void gen_x87_load(X86Gen *g)
     g_call(g, &x86_h_x87_load, insn(g), ip(g), offset, IR_NONE);
 }
 
-/* Ten bytes are two stores: where both pages may be touched is asked first. */
-static void store_result(X86Gen *g, unsigned bytes)
+/* Ten bytes are two stores: across a page they are done the precise way. */
+static void store_result(X86Gen *g, IrAddr m, unsigned bytes)
 {
-    IrAddr m = g_mem(g, bytes, true);
-
     if (bytes == 10) {
-        IrRef linear = g_linear(g, m);
-        if (g->single) {
-            g_call(g, &x86_h_probe_write, linear, g_imm(g, bytes), IR_NONE, IR_NONE);
-        } else { /* across a page: the precise way */
-            IrRef last = ir_and(g->r, W32, linear, g_imm(g, 0xfff), NULL);
-            IrRef f = ir_cmp(g->r, W32, last, g_imm(g, 0x1000 - 10));
-            ir_brcond(g->r, f, COND_A, g_cold_block(g, g->pc, LEAVE_ONE_INSN));
-        }
         ir_st(g->r, W16, g_plus(m, 8), ir_lds(g->r, W16, G_CPU(fp_scratch[1])));
     }
     ir_st(g->r, word(bytes), m, ir_lds(g->r, W64, G_CPU(fp_scratch[0])));
 }
 
-void gen_x87_store(X86Gen *g)
+/* In a region of its own: memory may be written, then whether there is something to write (an unmasked exception keeps it back). */
+static void store_precisely(X86Gen *g, unsigned bytes, IrRef offset)
 {
-    unsigned bytes = mem_bytes(g), none = ir_new_block(g->r);
-    IrRef offset = g_effective_address(g, g_address_width(g)), stored;
+    unsigned none = ir_new_block(g->r);
+    IrAddr m = g_mem(g, bytes, true);
+    IrRef stored;
 
-    g_x87_wait(g);
+    g_call(g, &x86_h_probe_write, g_linear(g, m), g_imm(g, bytes), IR_NONE, IR_NONE);
     stored = g_call(g, &x86_h_x87_store, insn(g), ip(g), offset, IR_NONE);
     ir_brz(g->r, W32, stored, none, 0);
-    store_result(g, bytes);
+    store_result(g, m, bytes);
     ir_block(g->r, none);
+    g_call(g, &x86_h_x87_commit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+}
+
+void gen_x87_store(X86Gen *g)
+{
+    unsigned bytes = mem_bytes(g);
+    IrRef offset = g_effective_address(g, g_address_width(g)), f;
+    IrAddr m;
+
+    g_x87_wait(g);
+    if (g->single) {
+        store_precisely(g, bytes, offset);
+        return;
+    }
+    m = g_mem(g, bytes, true);
+    if (bytes == 10) {
+        f = ir_cmp(g->r, W32, ir_and(g->r, W32, g_linear(g, m), g_imm(g, 0xfff), NULL), g_imm(g, 0x1000 - 10));
+        ir_brcond(g->r, f, COND_A, g_cold_block(g, g->pc, LEAVE_ONE_INSN));
+    }
+    ir_brz(g->r, W32, g_call(g, &x86_h_x87_store, insn(g), ip(g), offset, IR_NONE),
+           g_cold_block(g, g->pc, LEAVE_ONE_INSN), 0);
+    store_result(g, m, bytes);
     g_call(g, &x86_h_x87_commit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
 }
 

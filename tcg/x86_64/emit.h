@@ -28,7 +28,7 @@ typedef struct {
     uint8_t *enter;            /* void enter(void *state, void *code) */
     uint8_t *exit_link;        /* r10: TcgSlot * */
     uint8_t *exit_state;       /* r10d: TcgExitReason; r11: pc; flags in the slot */
-    uint8_t *fault;            /* TCG_EXIT_RAISE from the registers as a host fault found them */
+    uint8_t *fault;            /* to C from the registers as a host fault found them; reason is set */
     uint8_t *fault_in_slot;    /* the same with flags in the slot */
     uint8_t *raise;            /* void raise(void): globals but vectors are in their slots */
     uint8_t *save_homes, *load_homes, *load_caller; /* of integers; keep r10 r11 r14, EFLAGS */
@@ -41,16 +41,16 @@ typedef struct {
 enum { TCG_SLOT_JUMP, TCG_SLOT_COND, TCG_SLOT_RETURN };
 
 /* An exit that can be linked. rel32 fields are aligned so that one store changes them. */
-typedef struct TcgSlot {
+struct TcgSlot {
     uint64_t pc;               /* target */
     uint32_t patch;            /* offset of the rel32 from the region's code */
     uint32_t unlinked;         /* offset of where it goes when not linked */
     uint8_t kind;
     bool used;
     void *region;              /* owner, and the links of the target: the cache's */
-    struct TcgSlot *next;
-    void *target;
-} TcgSlot;
+    struct TcgSlot *next;      /* among those linked to target */
+    void *target;              /* NULL: not linked */
+};
 
 typedef struct {
     const IrRegion *ir;

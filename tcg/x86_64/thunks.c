@@ -189,13 +189,11 @@ static void make_exits(Thunk *k)
     k->t->fault = here(k);
     state_flags(k, true);
     k->t->fault_in_slot = here(k);
-    set_reason(k, TCG_EXIT_RAISE);
     homes(k, true, ~0u);
     vectors(k, true);
     leave_to_c(k);
 
     k->t->raise = here(k);
-    set_reason(k, TCG_EXIT_RAISE);
     x86_rm(k->a, 0x80, W8, 7, &saved);
     x86_byte(k->a, 0);
     skip = x86_jcc(k->a, COND_NZ, NULL);

@@ -542,6 +542,10 @@ static void implicit(Maker *m, const X86Insn *in)
             g[R_RCX] = percent(m, 95) ? below(m, 40) : integer(m);
         }
     }
+    if (!strncmp(row->mnemonic, "fx", 2) || !strncmp(row->mnemonic, "fns", 3)) { /* lost on the way in, see native.c */
+        m->c->in.fop = 0;
+        m->c->in.fip = m->c->in.fdp = 0;
+    }
     if (!strcmp(row->mnemonic, "xlat")) {
         g[R_RBX] = target_offset(m, false) ? target_offset(m, false) - (uint8_t)g[R_RAX] : DATA + DATA_RW;
     }
@@ -689,7 +693,7 @@ static bool one_instruction(Maker *m, X86Insn *in)
             return false; /* not in this mode, or prefixes that make it another, invalid one */
         }
     }
-    if (insn_left_out(in->row) || in->row->body == gen_todo || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
+    if (insn_left_out(in->row) || in->row->body == gen_todo || (in->seg_prefix && in->seg >= S_FS && !gs) || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
         return false;
     }
     patch(m, in);
@@ -711,6 +715,7 @@ bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uin
     }
     c->len = in.len;
     c->row = in.row;
+    c->target = m.target;
     c->undefined = in.row->undefined;
     narrow_registers(c);
     return true;

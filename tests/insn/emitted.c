@@ -43,9 +43,6 @@ X86Cpu *emitted_new_cpu(void)
     cpu->rt.self = cpu;
     cpu->rt.mxcsr = 0x1f80;
     cpu->rt.fpucw = 0x37f;
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        cpu->rt.ret_ring[n] = (uintptr_t)em.thunks.lookup;
-    }
     return cpu;
 }
 
@@ -129,6 +126,9 @@ bool emitted_run(X86Cpu *cpu, const IrRegion *r, uint64_t pc, IrStop *stop, cons
         return false;
     }
     memcpy(&enter, &em.thunks.enter, sizeof(enter));
+    for (unsigned n = 0; n < TCG_RETURN_RING; n++) { /* the region before is no more */
+        cpu->rt.ret_ring[n] = (uintptr_t)em.thunks.lookup;
+    }
     cpu->rt.mxcsr = cpu->st.mxcsr;
     syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
     em.faulted = false;

@@ -58,6 +58,7 @@ typedef struct {
     InsnState in;
     uint8_t mem[DATA_COPY]; /* at the start */
     const X86Row *row;      /* what the bytes are: prefixes may make it another row than was asked for */
+    uint64_t target;        /* linear address of the memory operand, or 0 */
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
 } InsnCase;
 

@@ -1,7 +1,11 @@
-/* Runs each guest given as an argument; it passes when it ends itself with result 0 (tests/priv/machine.h). */
+/*
+ * Runs each guest given as an argument; it passes when it ends itself with result 0 (tests/priv/machine.h). PRIV_LOG in
+ * the environment is -d: PRIV_LOG=int,exec.
+ */
 #include <glib.h>
 
 #include "tests/priv/machine.h"
+#include "util/log.h"
 
 enum { TIMEOUT_MS = 20000 };
 
@@ -35,6 +39,9 @@ static void run_guest(const void *path)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    if (g_getenv("PRIV_LOG")) {
+        log_set_items(g_getenv("PRIV_LOG"), &error_abort);
+    }
     for (int n = 1; n < argc; n++) {
         gchar *name = g_path_get_basename(argv[n]), *test;
 

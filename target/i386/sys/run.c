@@ -126,6 +126,12 @@ static _Noreturn void raise_divide(Vcpu *v)
     x86_raise(x86_cpu(v), EXC_DE, 0);
 }
 
+/* Operands of SSE must be aligned, others only under alignment checking (6.15, vector 17). */
+static _Noreturn void raise_unaligned(Vcpu *v, unsigned size)
+{
+    x86_raise(x86_cpu(v), size >= 16 ? EXC_GP : EXC_AC, 0);
+}
+
 static void deliver(Vcpu *v)
 {
     x86_deliver(x86_cpu(v));
@@ -324,6 +330,7 @@ static const TcgArch tcg_arch = {
     .walk = x86_walk,
     .raise_fault = x86_raise_fault,
     .raise_divide = raise_divide,
+    .raise_unaligned = raise_unaligned,
     .deliver = deliver,
     .interrupts = interrupts,
     .leave = leave,

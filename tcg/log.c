@@ -1,0 +1,39 @@
+/*
+ * -d op and -d out_asm: what a translation was made of and into, the host code in hexadecimal.
+ */
+#include <inttypes.h>
+
+#include "tcg/internal.h"
+#include "tcg/text.h"
+
+
+static void print_hex(FILE *f, const uint8_t *code, uint32_t size)
+{
+    for (uint32_t n = 0; n < size; n++) {
+        fprintf(f, "%s%02x", n % 32 ? " " : n ? "\n    " : "    ", code[n]);
+    }
+    fputc('\n', f);
+}
+
+void tcg_log(TcgCache *c, FILE *log, unsigned what)
+{
+    c->log = log;
+    c->log_what = log ? what : 0;
+}
+
+void tcg_log_region(TcgContext *ctx, const TcgRegion *r)
+{
+    TcgCache *c = ctx->cache;
+    FILE *f = c->log;
+
+    flockfile(f);
+    if (c->log_what & TCG_LOG_OP) {
+        fprintf(f, "OP at 0x%" PRIx64 ":\n", r->key.pc);
+        ir_print(f, &ctx->ir);
+    }
+    if (c->log_what & TCG_LOG_OUT_ASM) {
+        fprintf(f, "OUT at 0x%" PRIx64 ": [size=%u]\n", r->key.pc, r->code_size);
+        print_hex(f, r->checked, r->code_size);
+    }
+    funlockfile(f);
+}

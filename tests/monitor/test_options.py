@@ -1,0 +1,152 @@
+"""The command line: errors, help, how the process ends and runs in the background."""
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from emulator import Emulator, PROGRAM, Qmp, connect, run
+
+ME = "qemu-system-x86_64: "
+
+
+@pytest.mark.parametrize("args, error", [
+    (["-foobar"], "-foobar: invalid option"),
+    (["-chardevv", "x"], "-chardevv: invalid option\nDid you mean '-chardev'?"),
+    (["-spice", "x"], "-spice: this option of QEMU is not here yet"),
+    (["-m"], "-m: requires an argument"),
+    (["-M", "foo"], "unsupported machine type: \"foo\"\n"),
+    (["-M", "none", "-name", "a,b=c"], "-name a,b=c: Invalid parameter 'b'"),
+    (["-M", "none", "-uuid", "xx"], "-uuid xx: failed to parse UUID string: wrong format"),
+    (["-M", "none", "-m", "5x"], "-m 5x: Parameter 'size' expects a size value"),
+    (["-M", "none", "-pidfile", "/nonexist/x"], "cannot create PID file: Could not create '/nonexist/x': No such file or directory"),
+    (["-M", "none", "-d", "foo"], "-d foo: "),
+    (["-M", "none", "-display", "foo"], "-display foo: Parameter 'type' does not accept value 'foo'"),
+    (["-M", "none", "-readconfig", "/nonexist"], "Cannot read config file /nonexist: No such file or directory"),
+    (["-M", "none", "-set", "chardev.x.path=y"], "there is no chardev \"x\" defined"),
+    (["-M", "none", "-object", "foo,id=a"], "-object foo,id=a: "),
+    (["-M", "none", "-device", "foo"], "-device foo: 'foo' is not a valid device model name"),
+])
+def test_errors(args, error):
+    status, out, err = run(*args)
+    assert status == 1 and not out
+    assert err.startswith(ME + error), err
+
+
+def test_version_and_help():
+    for flag in ("-version", "--version"):
+        status, out, err = run("-M", "none", flag)
+        assert status == 0 and re.match(r"QEMU emulator version 10\.0\.2 \(Kestrel \d", out)
+    status, out, err = run("-display", "none", "-help")
+    assert status == 0 and "-chardev backend,id=id" in out and not err
+    assert run("-h")[1] == out
+    assert "none " in run("-M", "help")[1]
+    assert "  socket\n" in run("-chardev", "help")[1]
+    assert "reconnect-ms=<uint32>" in run("-chardev", "socket,help")[1]
+    assert run("-display", "none", "-machine", "accel=kvm:tcg", "-device", "?")[0] == 0
+    assert "guest_errors" in run("-d", "help")[1]
+
+
+def test_introspect():
+    document = json.loads(run("-introspect")[1])
+    assert {"commands", "options", "classes"} <= set(document)
+    names = {o["name"] for o in document["options"]}
+    assert {"machine", "chardev", "qmp", "device"} <= names
+
+
+def test_every_option_example_parses():
+    """The example of each option, with -version so that nothing runs."""
+    document = json.loads(run("-introspect")[1])
+    for o in document["options"]:
+        args = o["example"].split(" ", 1) if o.get("example") else []
+        if o["name"] in ("readconfig", "set", "help", "h", "introspect"):
+            continue
+        status, out, err = run(*args, "-version")
+        assert status == 0 and "version" in out, (args, err)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals(number):
+    with Emulator() as e:
+        e.p.send_signal(number)
+        assert e.qmp.event("SHUTDOWN")["data"] == {"guest": False, "reason": "host-signal"}
+        assert e.end() == 0
+        assert f"terminating on signal {int(number)} from pid {os.getpid()} (".encode() in e.p.stderr.read()
+
+
+def test_pidfile_and_daemonize(tmp_path):
+    """As libvirt's probe: the parent ends when the socket listens and the file is written."""
+    status, out, err = run("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-qmp",
+                           f"unix:{tmp_path}/q,server=on,wait=off", "-pidfile", f"{tmp_path}/pid", "-daemonize")
+    assert status == 0, err
+    pid = int((tmp_path / "pid").read_text())
+    q = Qmp(connect(tmp_path / "q"))
+    assert q.ok("query-status")["status"] == "prelaunch"
+    assert os.readlink(f"/proc/{pid}/cwd") == "/" and os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+    status, out, err = run("-M", "none", "-pidfile", f"{tmp_path}/pid")
+    assert status == 1 and "cannot create PID file" in err
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 5
+    while os.path.exists(f"{tmp_path}/pid") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not os.path.exists(f"{tmp_path}/pid")
+    status, out, err = run("-M", "none", "-qmp", "unix:/nonexist/q,server=on,wait=off", "-daemonize")
+    assert status == 1 and "Failed to bind socket" in err
+
+
+def test_config_files(tmp_path):
+    status, out, err = run("-M", "none", "-chardev", "socket,id=c,path=a,,b,server=on,wait=off", "-name", "x", "-writeconfig",
+                           f"{tmp_path}/cfg", "-mon", "nonexistent")
+    text = '[machine]\n  type = "none"\n[chardev "c"]\n  backend = "ringbuf"\n  size = "16"\n[name]\n  guest = "from file"\n'
+    (tmp_path / "in").write_text(text)
+    with Emulator("-readconfig", str(tmp_path / "in"), "-set", "chardev.c.size=32", "-writeconfig", f"{tmp_path}/cfg", machine=()) as e:
+        assert e.qmp.ok("query-name") == {"name": "from file"}
+        assert e.qmp.ok("qom-get", path="/chardevs/c", property="size") == 32
+    written = (tmp_path / "cfg").read_text()
+    assert '[chardev "c"]' in written and 'size = "32"' in written
+
+
+def test_options_merge_and_sugar():
+    with Emulator("-machine", "none,graphics=off", "-machine", "graphics=on,mem-merge=off", "-append", "a=1,b c", "-m", "slots=2,maxmem=1G",
+                  "-m", "size=64", machine=()) as e:
+        q = e.qmp
+        assert q.ok("qom-get", path="/machine", property="graphics") is True
+        assert q.ok("qom-get", path="/machine", property="mem-merge") is False
+        assert q.ok("qom-get", path="/machine", property="append") == "a=1,b c"
+        assert q.ok("qom-get", path="/machine", property="memory") == {"size": 64 << 20, "max-size": 1 << 30, "slots": 2}
+
+
+def test_nographic_monitor():
+    with Emulator("-nographic", qmp=False) as e:
+        assert e.io.until("(qemu) ")
+        e.io.send("quit\n")
+        assert e.end() == 0
+
+
+def test_linked_libraries():
+    """What is linked costs time at each start."""
+    out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
+    names = set(re.findall(r"^\s*(lib[\w+-]+?)(?:-[\d.]+)?\.so", out, re.M))
+    allowed = {"libc", "libm", "libglib", "libjson-c", "libpcre2-8", "liburcu-memb", "liburcu-common", "libpixman", "libz", "libfdt",
+               "libpng16", "libgcc_s", "libasan", "libubsan", "libstdc"}
+    assert names <= allowed, names - allowed
+
+
+def test_random_command_lines():
+    """No words crash it: it ends with a status, quickly. Options that write or wait are left out."""
+    rng = random.Random(3)
+    options = [o["name"] for o in json.loads(run("-introspect")[1])["options"]]
+    options = [o for o in options if o not in ("writeconfig", "pidfile", "D", "daemonize", "readconfig", "qtest-log", "preconfig")]
+    words = ["none", "null", "a=b", "id=a", "size=4", ",", "=", "", "x,,y", "type=none", "{", '{"type":"none"}', "[", "chardev=a", "4G", "-1",
+             "on", "help", "a.b=c", "a.0=x", "\xff", "none,graphics=maybe", "null,id=a", "99999999999999999999", "mux=on"]
+    for _ in range(150):
+        args = []
+        for _ in range(rng.randint(1, 4)):
+            args.append(rng.choice(["-", "--"]) + rng.choice(options))
+            if rng.random() < 0.8:
+                args.append(",".join(rng.choices(words, k=rng.randint(1, 3))))
+        p = subprocess.run([PROGRAM, "-M", "none", *args, "-mon", "no-such-chardev"], input=b"", capture_output=True, timeout=10)
+        assert p.returncode in (0, 1), (args, p.returncode, p.stderr)
