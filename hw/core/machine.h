@@ -53,6 +53,7 @@ struct Machine {
     MemoryRegion *memory, *io;  /* roots of the CPU's memory and of the port space */
     AddressSpace *as_memory, *as_io;
     Accel *accel;
+    const char *cpu_type;       /* class of its CPUs, as -cpu chose; NULL: MachineOps.default_cpu. Set before machine_create */
     Vcpu **vcpus;               /* by cpu-index; num_vcpus */
     unsigned num_vcpus;
     CpuTopology smp;
@@ -62,12 +63,6 @@ struct Machine {
     RunControl *run;            /* softmmu/runstate.h */
     const struct MachineHost *host; /* services of softmmu for boards and devices, see below */
     void *opaque;               /* of softmmu */
-    /* What the command line asks of any board, borrowed; set before machine_create. */
-    struct {
-        const QClass *cpu;          /* -cpu's class; NULL: MachineOps.default_cpu */
-        struct json_object *cpu_props; /* its properties; NULL: none */
-        const char *display;        /* -vga: class of the display card that the board makes; NULL: none */
-    } asked;
     /* hw/core's own */
     MemoryRegion root_memory, root_io, root_ram;
     Device *first_device, *last_device; /* realized, in that order */

@@ -1,4 +1,5 @@
 /* The board as its ACPI tables tell it. */
+#include <json-c/json.h>
 #include <string.h>
 
 #include "hw/acpi/pc-tables.h"

@@ -3,10 +3,12 @@
  * (Documentation/arch/x86/boot.rst; offsets are of the setup header), ELF with a PVH note by elf.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hw/i386/pc.h"
 #include "hw/nvram/fw_cfg.h"
@@ -53,13 +55,16 @@ uint64_t pc_initrd_end(const PcMachine *pc)
 /* The file mapped, so that what the guest never reads is never in memory. */
 static GBytes *map_file(const char *what, const char *path, Error **errp)
 {
-    GError *gerr = NULL;
-    GMappedFile *file = g_mapped_file_new(path, false, &gerr);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    GMappedFile *file = fd < 0 ? NULL : g_mapped_file_new_from_fd(fd, false, NULL);
+    int err = errno;
     GBytes *bytes;
 
+    if (fd >= 0) {
+        close(fd);
+    }
     if (!file) {
-        error_set(errp, "could not open %s '%s': %s", what, path, gerr->message);
-        g_error_free(gerr);
+        error_set_errno(errp, err, "could not open %s '%s'", what, path);
         return NULL;
     }
     bytes = g_mapped_file_get_bytes(file);

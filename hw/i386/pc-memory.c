@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "hw/i386/pc.h"
-#include "hw/pci-host/i440fx.h"
 
 enum {
     RAM_MIN = 1 << 20,
@@ -82,7 +81,6 @@ static char *read_firmware(PcMachine *pc, const char *name, gsize *size, Error *
 static bool map_firmware(PcMachine *pc, Error **errp)
 {
     Machine *m = &pc->m;
-    MemoryRegion *below = i440fx_pci_memory(pc->host);
     const char *name = machine_conf(m)->firmware ? machine_conf(m)->firmware : BIOS_DEFAULT;
     gsize size;
     g_autofree char *data = read_firmware(pc, name, &size, errp);
@@ -92,11 +90,11 @@ static bool map_firmware(PcMachine *pc, Error **errp)
         return false;
     }
     memcpy(memory_region_host(&pc->bios), data, size);
-    memory_region_add(below, GIB_4 - size, &pc->bios, 0);
+    memory_region_add(&pc->pci_memory, GIB_4 - size, &pc->bios, 0);
     isa_size = MIN(size, (gsize)ISA_BIOS_MAX);
     memory_region_init_alias(&pc->isa_bios, m->map, NULL, "isa-bios", &pc->bios, size - isa_size, isa_size);
     memory_region_set_readonly(&pc->isa_bios, true);
-    memory_region_add(below, 0x100000 - isa_size, &pc->isa_bios, 1);
+    memory_region_add(&pc->pci_memory, 0x100000 - isa_size, &pc->isa_bios, 1);
     return true;
 }
 
@@ -107,7 +105,7 @@ static bool map_option_roms(PcMachine *pc, Error **errp)
     if (!memory_region_init_rom(&pc->option_roms, m->map, NULL, "pc.rom", OPTION_ROM_SIZE, errp)) {
         return false;
     }
-    memory_region_add(i440fx_pci_memory(pc->host), OPTION_ROM_BASE, &pc->option_roms, 1);
+    memory_region_add(&pc->pci_memory, OPTION_ROM_BASE, &pc->option_roms, 1);
     return true;
 }
 
@@ -116,6 +114,8 @@ bool pc_memory_create(PcMachine *pc, Error **errp)
     bool ok;
 
     memory_transaction_begin(pc->m.map);
+    memory_region_init(&pc->pci_memory, pc->m.map, NULL, "pci", 0);
+    memory_region_add(pc->m.memory, 0, &pc->pci_memory, -1);
     map_ram(pc);
     ok = map_option_roms(pc, errp) && map_firmware(pc, errp);
     memory_transaction_commit(pc->m.map);
@@ -127,6 +127,7 @@ void pc_memory_finish(PcMachine *pc)
     memory_region_finish(&pc->isa_bios);
     memory_region_finish(&pc->bios);
     memory_region_finish(&pc->option_roms);
+    memory_region_finish(&pc->pci_memory);
     memory_region_finish(&pc->ram_high);
     memory_region_finish(&pc->ram_low);
 }

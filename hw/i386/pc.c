@@ -4,6 +4,7 @@
  */
 #include "hw/i386/pc.h"
 
+#include <json-c/json.h>
 #include <string.h>
 
 #include "accel/accel.h"
@@ -95,11 +96,11 @@ static void pc_smi(void *opaque, int n, int level)
 
 static const QClass *cpu_class(PcMachine *pc, Error **errp)
 {
-    const char *name = machine_ops(&pc->m)->default_cpu;
-    const QClass *k = pc->m.asked.cpu ? pc->m.asked.cpu : qschema_class(qom_schema(pc->m.tree), name);
+    const char *name = pc->m.cpu_type ? pc->m.cpu_type : machine_functions(&pc->m)->default_cpu;
+    const QClass *k = qschema_class(qom_schema(pc->m.tree), name);
 
     if (!k || k->abstract || !qclass_is_a(k, "x86_64-cpu")) {
-        error_set(errp, "-cpu: '%s' is not a processor of this machine", k ? k->item.name : name);
+        error_set(errp, "-cpu: '%s' is not a processor of this machine", name);
         return NULL;
     }
     return k;
@@ -119,18 +120,12 @@ static bool add_apic(PcMachine *pc, Device *cpu, uint32_t id, Error **errp)
 
 static bool add_cpu(PcMachine *pc, const QClass *k, unsigned index, Error **errp)
 {
-    struct json_object *props = json_object_new_object();
-    struct json_object *asked = pc->m.asked.cpu_props;
     uint32_t id = x86_apic_id(&pc->m.smp, index);
+    struct json_object *props = json_object_new_object();
     Device *cpu;
 
-    if (asked) {
-        json_object_object_foreach(asked, key, value) {
-            json_object_object_add(props, key, json_object_get(value));
-        }
-    }
     json_object_object_add(props, "apic-id", json_object_new_int64(id));
-    cpu = device_create_json(&pc->m, k, NULL, NULL, NULL, props, true, errp);
+    cpu = device_create_json(&pc->m, k, NULL, NULL, NULL, props, false, errp);
     json_object_put(props);
     if (!cpu || !device_realize(cpu, errp)) {
         return false;
@@ -161,21 +156,24 @@ static bool pc_create_bridges(PcMachine *pc, Error **errp)
 {
     Machine *m = &pc->m;
 
-    pc->host = device_new(m, "i440FX-pcihost", NULL, OBJECT(m), "i440fx", errp, NULL);
+    pc->host = device_create(m, "i440FX-pcihost", NULL, OBJECT(m), "i440fx", errp, NULL);
     if (!pc->host) {
+        return false;
+    }
+    i440fx_set_pci_memory(pc->host, &pc->pci_memory);
+    if (!device_realize(pc->host, errp)) {
+        pc->host = NULL;
         return false;
     }
     pc->pci = i440fx_bus(pc->host);
     for (unsigned i = 0; i < m->num_vcpus && pc_has_smm(pc); i++) {
         m->vcpus[i]->as[1] = i440fx_smm_space(pc->host);
     }
-    if (!pc_memory_create(pc, errp)) {
-        return false;
-    }
     pc->piix3 = device_new(m, "PIIX3", &pc->pci->bus, NULL, NULL, errp, "addr", "1.0", "multifunction", "on", NULL);
     if (!pc->piix3) {
         return false;
     }
+    i440fx_set_reset_port(pc->host, piix3_reset_port(pc->piix3));
     pc->isa = piix3_isa_bus(pc->piix3);
     for (int i = 0; i < 16; i++) {
         device_connect_irq_out(pc->piix3, "isa-irqs", i, gsi_wire(pc, (unsigned)i, FROM_PCI));
@@ -362,13 +360,6 @@ static bool pc_create_ide(PcMachine *pc, Error **errp)
     return true;
 }
 
-static bool pc_create_display(PcMachine *pc, Error **errp)
-{
-    const char *name = pc->m.asked.display;
-
-    return !name || device_new(&pc->m, name, &pc->pci->bus, NULL, NULL, errp, "addr", "2.0", NULL);
-}
-
 /* ---- Ports that only take writes: POST codes at 0x80, FERR# latch at 0xf0 ---- */
 
 static uint64_t sink_read(void *opaque, uint64_t offset, unsigned size)
@@ -405,10 +396,11 @@ static bool pc_create(Machine *m, Error **errp)
                  (boot->once && !pc_boot_order_valid(boot->once, errp)))) {
         return false;
     }
-    if (!pc_memory_split(pc, errp) || !pc_create_cpus(pc, errp) || !pc_create_bridges(pc, errp) ||
+    if (!pc_memory_split(pc, errp) || !pc_create_cpus(pc, errp) || !pc_memory_create(pc, errp) ||
+        !pc_create_bridges(pc, errp) ||
         !pc_create_pics(pc, errp) || !pc_create_ioapic(pc, errp) || !pc_create_timers(pc, errp) ||
-        !pc_create_dma(pc, errp) || !pc_create_display(pc, errp) || !pc_create_serial(pc, errp) ||
-        !pc_create_input(pc, errp) || !pc_create_ide(pc, errp) || !pc_create_pm(pc, errp)) {
+        !pc_create_dma(pc, errp) || !pc_create_serial(pc, errp) || !pc_create_input(pc, errp) ||
+        !pc_create_ide(pc, errp) || !pc_create_pm(pc, errp)) {
         return false;
     }
     pc_create_sinks(pc);
@@ -443,14 +435,20 @@ static void pc_nmi(Machine *m)
     }
 }
 
-/* Devices are gone, the memory map is not. */
-static void pc_finish(Object *obj)
+/* Devices are gone, the memory map is not. Also after a create that failed half-way. */
+static void pc_unrealize(Object *obj)
 {
     PcMachine *pc = (PcMachine *)obj;
 
     pc_memory_finish(pc);
     memory_region_finish(&pc->port_80);
     memory_region_finish(&pc->port_f0);
+}
+
+static void pc_finish(Object *obj)
+{
+    PcMachine *pc = (PcMachine *)obj;
+
     if (pc->wires) {
         g_ptr_array_unref(pc->wires);
     }
@@ -472,6 +470,7 @@ static const MachineOps pc_ops = {
 const ObjectOps pc_i440fx_machine_ops = {
     .size = sizeof(PcMachine),
     .conf_offset = offsetof(PcMachine, conf),
+    .unrealize = pc_unrealize,
     .finish = pc_finish,
     .iface = &pc_ops,
 };

@@ -30,6 +30,7 @@ typedef struct PcMachine {
     IsaBus *isa;
     /* memory */
     uint64_t below_4g, above_4g;   /* RAM on both sides of the window under 4 GiB */
+    MemoryRegion pci_memory;       /* under all else */
     MemoryRegion ram_low, ram_high, bios, isa_bios, option_roms;
     MemoryRegion port_80, port_f0;
     /* interrupts: each line is the or of its sources */
@@ -47,7 +48,7 @@ static inline PcMachine *pc_machine(Machine *m)
 bool pc_has_acpi(const PcMachine *pc);
 bool pc_has_smm(const PcMachine *pc);
 
-/* pc-memory.c: after the host bridge is there. */
+/* pc-memory.c: before the host bridge. */
 bool pc_memory_split(PcMachine *pc, Error **errp);
 bool pc_memory_create(PcMachine *pc, Error **errp);
 void pc_memory_finish(PcMachine *pc);
