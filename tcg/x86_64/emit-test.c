@@ -5,10 +5,12 @@
  */
 #include <asm/prctl.h>
 #include <glib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "tcg/build.h"
@@ -111,16 +113,55 @@ typedef struct {
     TcgTlbEntry tlb[16];
     TcgSlot slots[TCG_MAX_SLOTS];
     uint8_t map[65536];
+    uint32_t map_size;
+    const uint8_t *region;
     IrRegion r;
     GRand *rand;
-    unsigned slow;
+    unsigned slow, faults;
     /* pools of the block being made */
     IrRef ints[512], flags[512], vecs[128];
     unsigned num_ints, num_flags, num_vecs, slot;
     unsigned labels[4], num_labels;
 } Host;
 
-static Host *the_host; /* for the slow paths, which get only the state */
+static Host *the_host; /* for the slow paths and the signal handler, which get only the state */
+
+static bool outside(const Host *h, uint64_t offset, unsigned size)
+{
+    return offset > MEM_SIZE - size;
+}
+
+/* What tcg_raise() does: looks up the instruction and leaves. */
+static void raise_at(Host *h, uintptr_t host_pc)
+{
+    void (*leave)(void);
+    TcgMapEntry e;
+
+    g_assert_true(x86_map_find(h->map, h->map_size, (uint32_t)(host_pc - (uintptr_t)h->region), &e));
+    h->state->rt.exit_pc = e.pc;
+    h->state->rt.exit_word = e.word;
+    h->state->rt.exit_reason = TCG_EXIT_RAISE;
+    memcpy(&leave, &h->thunks.raise, sizeof(leave));
+    leave();
+}
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    Host *h = the_host;
+    uintptr_t rip = (uintptr_t)regs[REG_RIP];
+    TcgMapEntry e;
+
+    if (rip < (uintptr_t)h->code || rip >= (uintptr_t)h->code_end ||
+        !x86_map_find(h->map, h->map_size, (uint32_t)(rip - (uintptr_t)h->region), &e)) {
+        signal(sig, SIG_DFL);
+        return;
+    }
+    h->state->rt.exit_pc = e.pc;
+    h->state->rt.exit_word = e.word;
+    h->state->rt.exit_reason = TCG_EXIT_RAISE;
+    regs[REG_RIP] = (greg_t)(uintptr_t)(e.flags_in_slot ? h->thunks.fault_in_slot : h->thunks.fault);
+}
 
 /* Guest addresses of system mode: memory begins here, 4 KiB pages, the second is MMIO. */
 enum { SYS_BASE = 0x40000000 };
@@ -129,6 +170,9 @@ static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t re
 {
     State *s = state;
     trash_registers();
+    if (outside(the_host, vaddr - SYS_BASE, 1u << (access & TCG_ACCESS_SIZE))) {
+        raise_at(the_host, retaddr - 1);
+    }
     memcpy(s->rt.bounce, the_host->mem + (vaddr - SYS_BASE), 1u << (access & TCG_ACCESS_SIZE));
     the_host->slow++;
 }
@@ -179,7 +223,8 @@ static void host_init(Host *h, const TcgGuest *guest, bool user, unsigned seed)
     h->code_end = h->code + size;
     h->state = new_state();
     h->model = new_state();
-    h->mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
+    h->mem = map_pages(MEM_SIZE + 4096, PROT_READ | PROT_WRITE);
+    mprotect(h->mem + MEM_SIZE, 4096, PROT_NONE);
     h->model_mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
     h->emit = x86_emit_new(guest);
     h->state->rt.self = h->state;
@@ -202,7 +247,7 @@ static void host_finish(Host *h)
     munmap(h->code, 1 << 20);
     munmap((uint8_t *)h->state - 4096, 4096 + sizeof(State) + 4096);
     munmap((uint8_t *)h->model - 4096, 4096 + sizeof(State) + 4096);
-    munmap(h->mem, MEM_SIZE);
+    munmap(h->mem, MEM_SIZE + 4096);
     munmap(h->model_mem, MEM_SIZE);
 }
 
@@ -214,7 +259,9 @@ static uint64_t mem_base(const Host *h)
 static bool model_load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
     Host *h = it->opaque;
-    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    if (outside(h, addr - mem_base(h), size)) {
+        return false;
+    }
     memcpy(buf, h->model_mem + (addr - mem_base(h)), size);
     return true;
 }
@@ -222,7 +269,9 @@ static bool model_load(IrInterp *it, uint64_t addr, void *buf, unsigned size, un
 static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, unsigned mmu)
 {
     Host *h = it->opaque;
-    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    if (outside(h, addr - mem_base(h), size)) {
+        return false;
+    }
     memcpy(h->model_mem + (addr - mem_base(h)), buf, size);
     return true;
 }
@@ -377,10 +426,12 @@ static void random_address(Host *h, IrInsn *in, unsigned size)
         in->arg[1] = (n + 1) << 2;
         in->aux |= rnd(h, 4);
     }
+    /* One in ten may be outside, and faults. */
+    n = rnd(h, 10) ? rnd(h, MEM_SIZE - 2048 - size) : MEM_SIZE - 64 + rnd(h, 100);
     if (in->op >= IR_native_m && in->op <= IR_native_xm) {
-        in->arg[4] = rnd(h, MEM_SIZE - 2048 - size);
+        in->arg[4] = n;
     } else {
-        in->imm = rnd(h, MEM_SIZE - 2048 - size);
+        in->imm = n;
     }
 }
 
@@ -617,6 +668,8 @@ static void random_op(Host *h)
             put(h, (IrInsn){ .op = IR_getf });
         } else if (rnd(h, 4) == 0) {
             put(h, (IrInsn){ .op = IR_poll });
+        } else {
+            put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns, .arg[0] = rnd(h, 1000) });
         }
         break;
     default:
@@ -631,7 +684,7 @@ static void start_block(Host *h, int label)
     if (label >= 0) {
         put(h, (IrInsn){ .op = IR_block, .imm = (unsigned)label });
     }
-    put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns });
+    put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns, .arg[0] = rnd(h, 1000) });
     put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
     put(h, (IrInsn){ .op = IR_getf });
     put(h, (IrInsn){ .op = IR_getv, .w = W128, .imm = NUM_INT + rnd(h, NUM_VEC) });
@@ -711,7 +764,11 @@ static TcgEmitResult emit(Host *h, TcgEmitted *out)
         .slots = h->slots, .map = h->map, .map_end = h->map + sizeof(h->map),
     };
 
-    return x86_emit(h->emit, &job, out);
+    TcgEmitResult res = x86_emit(h->emit, &job, out);
+
+    h->region = job.code;
+    h->map_size = out->map_size;
+    return res;
 }
 
 static uint8_t *code_at(Host *h)
@@ -745,6 +802,12 @@ static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const Ir
     if (pc != stop->pc) {
         fprintf(stderr, "pc: code %#lx model %#lx, reason %u\n", pc, stop->pc, h->state->rt.exit_reason);
         explain(h, out, "pc");
+    }
+    if (stop->reason == IR_STOP_FAULT) {
+        h->faults++;
+        if (h->state->rt.exit_reason != TCG_EXIT_RAISE || h->state->rt.exit_word != stop->word) {
+            explain(h, out, "a fault");
+        }
     }
     if (memcmp(h->state->g, h->model->g, sizeof(h->state->g)) != 0) {
         explain(h, out, "an integer global");
@@ -831,7 +894,8 @@ static void test_random(gconstpointer data)
             skipped++;
         }
     }
-    g_test_message("%u regions compared, %u skipped, %u slow accesses", ran, skipped, h->slow);
+    g_test_message("%u regions compared, %u skipped, %u faults, %u slow accesses", ran, skipped, h->faults, h->slow);
+    g_assert_cmpuint(h->faults, >, rounds / 50);
     g_assert_cmpuint(ran, >, rounds / 4);
     g_assert_true((kind & 2) == 0 || h->slow > 0);
     host_finish(h);
@@ -840,7 +904,10 @@ static void test_random(gconstpointer data)
 
 int main(int argc, char **argv)
 {
+    struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+
     g_test_init(&argc, &argv, NULL);
+    sigaction(SIGSEGV, &sa, NULL);
     g_test_add_data_func("/tcg/x86_64/random/user-homes", GUINT_TO_POINTER(0), test_random);
     g_test_add_data_func("/tcg/x86_64/random/user-slots", GUINT_TO_POINTER(1), test_random);
     g_test_add_data_func("/tcg/x86_64/random/system-homes", GUINT_TO_POINTER(2), test_random);
