@@ -27,7 +27,13 @@ void tcg_forget(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
 
-    memset(rt->jump_table, 0, sizeof(rt->jump_table));
+    if (rt->num_remembered > TCG_REMEMBERED) {
+        memset(rt->jump_table, 0, sizeof(rt->jump_table));
+    }
+    for (uint32_t n = 0; n < rt->num_remembered && n < TCG_REMEMBERED; n++) {
+        rt->jump_table[rt->remembered[n]] = 0;
+    }
+    rt->num_remembered = 0;
     for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
         rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
     }

@@ -285,6 +285,7 @@ static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned s
 #define MOVQ_TO (NATIVE(NP_66, 1, 0x6e, NF_RM) | NATIVE_W)
 #define MOVQ_FROM (NATIVE(NP_66, 1, 0x7e, NF_MR) | NATIVE_W)
 #define PMOVMSKB NATIVE(NP_66, 1, 0xd7, NF_RM)
+#define BLENDVPS NATIVE(NP_66, 2, 0x14, NF_RM0)
 #define PTEST  NATIVE(NP_66, 2, 0x17, NF_FLAGS)
 
 static void add_dwords(uint8_t *out, const uint8_t *a, const uint8_t *b)
@@ -317,6 +318,13 @@ static bool model_native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
             memcpy(io->result + 4 * i, b + 4 * (3 - i), 4);
         }
         break;
+    case BLENDVPS: {
+        const uint8_t *mask = in->op == IR_native_m ? io->vec[1] : io->vec[2];
+        for (unsigned i = 0; i < 16; i++) {
+            io->result[i] = mask[i | 3] & 0x80 ? b[i] : a[i];
+        }
+        break;
+    }
     case PSRLDQ:
         memmove(io->result, a + 4, 12);
         memset(io->result + 12, 0, 4);
@@ -541,9 +549,10 @@ static void random_vector(Host *h)
         break;
     case 5:
         in.op = IR_native;
-        in.imm = two[rnd(h, 2)];
+        in.imm = rnd(h, 3) ? two[rnd(h, 2)] : BLENDVPS;
         in.arg[0] = some_vec(h);
         in.arg[1] = some_vec(h);
+        in.arg[2] = in.imm == BLENDVPS ? some_vec(h) : IR_NONE;
         break;
     case 6:
         in.op = IR_native;
@@ -578,7 +587,8 @@ static void random_vector(Host *h)
         in.imm = PADDD;
         in.arg[2] = some_vec(h);
         random_address(h, &in, 16);
-        in.imm = PADDD;
+        in.imm = rnd(h, 3) ? PADDD : BLENDVPS;
+        in.arg[3] = in.imm == BLENDVPS ? some_vec(h) : IR_NONE;
         /* Legacy memory operands are aligned to 16. */
         in.aux &= ~IR_MEM_SCALE;
         in.arg[1] = IR_NONE;
@@ -621,7 +631,10 @@ static void random_pure(Host *h)
 
 static void random_op(Host *h)
 {
-    switch (rnd(h, 16)) {
+    switch (rnd(h, 17)) {
+    case 16:
+        random_vector(h);
+        break;
     case 0:
     case 1:
         put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
