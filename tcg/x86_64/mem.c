@@ -393,6 +393,7 @@ static void load_alone(X86Emit *e, const IrInsn *in)
     Access acc = x86_access(e, in, in->w);
     unsigned dst = x86_dst(e, e->n << 2, IR_NONE, false);
 
+    x86_map_fault(e);
     x86_rm(&e->a, ops[sign && !swap][in->w], in->w == W64 || (sign && !swap) ? W64 : W32, dst, &acc.m);
     x86_access_done(e, &acc);
     if (swap) {
@@ -569,6 +570,7 @@ void x86_op_load_vec(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     acc = x86_access(e, in, in->w);
     dst = x86_dst(e, e->n << 2, IR_NONE, true);
+    x86_map_fault(e);
     vec_rm(e, false, in->w, in->aux & IR_MEM_ALIGNED, dst, &acc.m);
     x86_access_done(e, &acc);
     x86_bind(e, e->n << 2, dst);
