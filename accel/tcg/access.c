@@ -69,7 +69,7 @@ static void device_load(TcgVcpu *t, const Piece *p, uint8_t *buf)
 
         n = unit(p, done);
         address_space_ld(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
-                         (MemTxAttrs){ .from_cpu = true }, &value);
+                         (MemTxAttrs){ .from_cpu = true, .requester_id = t->v->index }, &value);
         memcpy(buf + done, &value, n);
     }
 }
@@ -82,7 +82,7 @@ static void device_store(TcgVcpu *t, const Piece *p, const uint8_t *buf)
         n = unit(p, done);
         memcpy(&value, buf + done, n);
         address_space_st(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
-                         (MemTxAttrs){ .from_cpu = true }, value);
+                         (MemTxAttrs){ .from_cpu = true, .requester_id = t->v->index }, value);
     }
 }
 

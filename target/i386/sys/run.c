@@ -346,6 +346,14 @@ static const TcgArch tcg_arch = {
     .stuck = stuck,
 };
 
+/* The counter is virtual time and an offset: x86_tsc(). */
+static int64_t time_of_stamp(Vcpu *v, uint64_t stamp)
+{
+    int64_t left = (int64_t)(stamp - x86_cpu(v)->st.tsc_offset);
+
+    return left < 0 ? 0 : left;
+}
+
 const VcpuArch x86_vcpu_arch = {
     .name = "x86_64",
     .tcg = &tcg_arch,
@@ -357,4 +365,6 @@ const VcpuArch x86_vcpu_arch = {
     .translate_debug = x86_translate_debug,
     .print_mmu = x86_print_mmu,
     .get_register = x86_get_register,
+    .start_up = x86_cpu_sipi,
+    .time_of_stamp = time_of_stamp,
 };
