@@ -362,6 +362,11 @@ void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r)
     pthread_mutex_unlock(&c->lock);
 }
 
+const TcgRegion *tcg_slot_region(const TcgSlot *slot)
+{
+    return slot->region;
+}
+
 static void unlink_incoming(TcgCache *c, TcgRegion *r)
 {
     TcgSlot *s = r->incoming;

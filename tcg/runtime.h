@@ -174,6 +174,12 @@ void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
 /* Forgets all that tcg_remember() said: the address space has changed. */
 void tcg_forget(TcgCache *c, void *state);
 
+/* Forgets the predicted returns only: the mode has changed. */
+void tcg_forget_returns(TcgCache *c, void *state);
+
+/* The region that slot is an exit of. */
+const TcgRegion *tcg_slot_region(const TcgSlot *slot);
+
 /* Removes the regions made from physical addresses start to end - 1; returns how many. */
 unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end);
 /* Whether any region was made from this page. */

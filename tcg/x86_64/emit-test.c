@@ -46,8 +46,20 @@ static const TcgGlobal without_homes[] = {
       .runtime_offset = offsetof(State, rt), .page_bits = 12 }
 static const TcgGuest guests[] = { GUEST("homes", with_homes), GUEST("slots", without_homes) };
 
+/* Changes what C may change, so that nobody relies on a register that happens to survive. */
+static void trash_registers(void)
+{
+    __asm__ volatile("mov $0x1234567, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi; mov %%rax, %%rdi; "
+                     "mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10; mov %%rax, %%r11; "
+                     "movq %%rax, %%xmm14; movq %%rax, %%xmm15; movq %%rax, %%xmm0; movq %%rax, %%xmm1; "
+                     "movq %%rax, %%xmm13; cmp $0, %%rax"
+                     : : : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm13",
+                           "xmm14", "xmm15", "cc");
+}
+
 static uint64_t help_pure(State *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
+    trash_registers();
     return a + 3 * b + 5 * c + 7 * d;
 }
 
@@ -58,6 +70,7 @@ static uint64_t help_reads(State *s, uint64_t a)
 
 static uint64_t help_writes(State *s, uint64_t a, uint64_t b)
 {
+    trash_registers();
     s->g[2] += a;
     s->g[6] ^= b;
     s->g[7] = a - b;
@@ -115,6 +128,7 @@ enum { SYS_BASE = 0x40000000 };
 static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
 {
     State *s = state;
+    trash_registers();
     memcpy(s->rt.bounce, the_host->mem + (vaddr - SYS_BASE), 1u << (access & TCG_ACCESS_SIZE));
     the_host->slow++;
 }
@@ -122,6 +136,7 @@ static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t re
 static void slow_store(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
 {
     State *s = state;
+    trash_registers();
     memcpy(the_host->mem + (vaddr - SYS_BASE), s->rt.bounce, 1u << (access & TCG_ACCESS_SIZE));
 }
 

@@ -86,6 +86,7 @@ TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out);
 
 /* Whether the emitter can do this op on this host. */
 bool x86_has(IrOp op);
+bool x86_has_avx(void);
 
 /* A line of the pc map found. */
 typedef struct {

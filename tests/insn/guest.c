@@ -13,6 +13,9 @@
 #include "tests/insn/hostop.h"
 #include "tests/insn/insn.h"
 
+/* What raises is called by emitted code, whose vector registers are the guest's. */
+#pragma GCC target("general-regs-only")
+
 enum { MAX_REGIONS = 200, MAX_WRAPPED = 32 };
 
 typedef struct {
@@ -80,7 +83,7 @@ static uint64_t call_real(unsigned n, void *state, const uint64_t *a)
         guest.it.raised = false; \
         v = call_real(n, s, (uint64_t[]){ a, b, c, d }); \
         if (guest.it.raised && emitted_running()) { \
-            emitted_raise(__builtin_return_address(0)); \
+            emitted_raise(); \
         } \
         return v; \
     }
@@ -395,6 +398,8 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
             break;
         }
     }
+    out->undefined = (uint16_t)guest.it.flags_undefined;
+    out->undefined_used = guest.it.undefined_used;
     state_get(cpu, &out->st);
     out->st.rip = cpu->pc - base;
     insn_memory_get(out->mem);
