@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "hw/intc/intctrl.h"
 #include "hw/pci/pci.h"
 #include "monitor/internal.h"
 #include "qapi/machine.gen.h"
@@ -274,6 +275,32 @@ bool hmp_info_pci(QCallContext *cc, Error **errp)
         monitor_print(cc, "PCI not supported\n");
     }
     return m;
+}
+
+/* Each interrupt controller of the machine tells about itself. */
+static bool each_intctrl(QCallContext *cc, bool counts, Error **errp)
+{
+    Machine *m = monitor_machine(cc, errp);
+
+    for (Object *o = m ? &m->obj : NULL; o; o = object_next(&m->obj, o)) {
+        const IntctrlOps *ops = object_is_a(o, "intctrl") ? object_iface(o) : NULL;
+        void (*print)(Device *, PrintFn *, void *) = ops ? counts ? ops->print_counts : ops->print_state : NULL;
+
+        if (print) {
+            print(DEVICE(o), monitor_print, cc);
+        }
+    }
+    return m;
+}
+
+bool hmp_info_irq(QCallContext *cc, Error **errp)
+{
+    return each_intctrl(cc, true, errp);
+}
+
+bool hmp_info_pic(QCallContext *cc, Error **errp)
+{
+    return each_intctrl(cc, false, errp);
 }
 
 /* ---- Displays ---- */
