@@ -116,6 +116,9 @@ struct LocalIntc {
  * ObjectOps.iface of accel classes. realize of the class says whether this host can do it (-accel falls back when it fails).
  */
 typedef struct AccelOps {
+    /* Zeroed memory for a vCPU's state, and its end. NULL: plain memory. */
+    void *(*state_new)(Accel *, const VcpuArch *, Error **);
+    void (*state_free)(Accel *, void *state);
     bool (*vcpu_init)(Vcpu *, Error **);               /* in the vCPU's thread */
     void (*vcpu_finish)(Vcpu *);                        /* in the vCPU's thread */
     VcpuExit (*run)(Vcpu *);                            /* NULL: CPUs exist but do not run (qtest) */

@@ -132,6 +132,12 @@ static _Noreturn void raise_unaligned(Vcpu *v, unsigned size)
     x86_raise(x86_cpu(v), size >= 16 ? EXC_GP : EXC_AC, 0);
 }
 
+/* 6.15, vector 19; without CR4.OSXMMEXCPT it is an invalid opcode. */
+static _Noreturn void raise_float(Vcpu *v)
+{
+    x86_raise(x86_cpu(v), x86_cpu(v)->st.cr4 & X86_CR4_OSXMMEXCPT ? EXC_XM : EXC_UD, 0);
+}
+
 static void deliver(Vcpu *v)
 {
     x86_deliver(x86_cpu(v));
@@ -331,6 +337,7 @@ static const TcgArch tcg_arch = {
     .raise_fault = x86_raise_fault,
     .raise_divide = raise_divide,
     .raise_unaligned = raise_unaligned,
+    .raise_float = raise_float,
     .deliver = deliver,
     .interrupts = interrupts,
     .leave = leave,
