@@ -12,6 +12,13 @@
 #include "target/i386/fp-helpers.def"
 #undef HELPER
 
+/*
+ * The x87 state lives in the host's own FPU while the guest uses it with all exceptions masked (cpu->x87_live): translated code is
+ * then the same instructions, and C code leaves the x87 registers alone. Whoever reads or writes st.fpr, st.fsw or st.ftw calls this
+ * first, in the vCPU's thread; before a vCPU's state is looked at or changed from outside, its thread does.
+ */
+void x86_fpu_flush(X86Cpu *);
+
 /* Sets the x87 control word, and FSW.ES and B by it. */
 void x86_fp_fix_control(X86State *st, uint16_t fcw);
 

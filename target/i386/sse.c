@@ -267,6 +267,7 @@ void gen_ldmxcsr(X86Gen *g)
 {
     g_call(g, &x86_h_set_mxcsr, g_load(g, 0), IR_NONE, IR_NONE, IR_NONE);
     g_load_mxcsr(g);
+    g->x87_checked = false;
 }
 
 void gen_stmxcsr(X86Gen *g)
@@ -308,6 +309,7 @@ void gen_fxsave(X86Gen *g)
 
     g_save_mxcsr(g);
     g_call(g, &x86_h_fxsave, g_imm(g, (g->in.rex & X86_REX_W) != 0), IR_NONE, IR_NONE, IR_NONE);
+    g->x87_checked = false;
     for (unsigned n = 0; n < fx_bytes(g); n += 16) { /* the last first: a fault leaves less behind */
         unsigned at = fx_bytes(g) - 16 - n;
         IrRef v = ir_native_vi(g->r, W128, IR_NONE, ir_lds(g->r, W64, G_CPU(fp_scratch) + at), IR_NONE,
@@ -333,4 +335,5 @@ void gen_fxrstor(X86Gen *g)
                                       .disp = m.disp }, 504)); /* all 512 bytes must be readable */
     g_call(g, &x86_h_fxrstor, g_imm(g, (g->in.rex & X86_REX_W) != 0), g_imm(g, g_code64(g)), IR_NONE, IR_NONE);
     g_load_mxcsr(g);
+    g->x87_checked = false;
 }
