@@ -273,10 +273,15 @@ static bool fold(IrRegion *r, const IrInsn *in, IrRef *first, IrRef *const out[2
         }
     }
     ir_eval(in, args, &e);
-    *first = ir_imm(r, def->results[0] == 'f' ? e.res[0] & IR_FLAGS : e.res[0]);
+    for (unsigned n = 0; n < def->num_results; n++) {
+        if (def->results[n] == 'f' && (e.res[n] >> IR_UNDEF_SHIFT)) {
+            return false; /* a constant cannot say which flags are undefined */
+        }
+    }
+    *first = ir_imm(r, e.res[0]);
     for (unsigned n = 1; n < def->num_results; n++) {
         if (out && out[n - 1]) {
-            *out[n - 1] = ir_imm(r, def->results[n] == 'f' ? e.res[n] & IR_FLAGS : e.res[n]);
+            *out[n - 1] = ir_imm(r, e.res[n]);
         }
     }
     return true;

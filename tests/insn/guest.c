@@ -85,7 +85,7 @@ static uint64_t call_real(unsigned n, void *state, const uint64_t *a)
         guest.it.raised = false; \
         v = call_real(n, s, (uint64_t[]){ a, b, c, d }); \
         if (guest.it.raised && emitted_running()) { \
-            emitted_raise(__builtin_return_address(0)); \
+            emitted_raise(); \
         } \
         return v; \
     }
