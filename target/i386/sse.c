@@ -69,11 +69,11 @@ void gen_sse(X86Gen *g)
     IrRef old = arg & FP_NEW ? IR_NONE : get_xmm(g, g->in.reg), third = arg & FP_XMM0 ? get_xmm(g, 0) : IR_NONE, v;
     TcgNative t = g_template(g, arg & FP_XMM0 ? NF_RM0 : NF_RM);
 
-    if (g_is_mem(g, 1)) {
+    if (g_is_mem(g, 1) && third == IR_NONE) {
         IrWidth w = mem_width(x86_operand_bytes(&g->in, 1));
         v = ir_native_m(g->r, w, sse_mem(g, 1, false), old, third, t);
-    } else {
-        v = ir_native(g->r, W128, old, get_xmm(g, g->in.rm), third, t);
+    } else { /* with three operands registers are scarce: the load is apart */
+        v = ir_native(g->r, W128, old, sse_source(g, 1), third, t);
     }
     set_xmm(g, g->in.reg, v);
 }
