@@ -19,6 +19,13 @@
  */
 void x86_fpu_flush(X86Cpu *);
 
+/*
+ * Around running: load before tcg_run, after the state was set from outside; save after it, before the state is looked at. They
+ * move MXCSR between st and the translator's slot too (while translated code runs it is in the host's register).
+ */
+void x86_fpu_load(X86Cpu *);
+void x86_fpu_save(X86Cpu *);
+
 /* Sets the x87 control word, and FSW.ES and B by it. */
 void x86_fp_fix_control(X86State *st, uint16_t fcw);
 

@@ -130,6 +130,17 @@ void x86_fpu_flush(X86Cpu *cpu)
     }
 }
 
+void x86_fpu_load(X86Cpu *cpu)
+{
+    cpu->rt.mxcsr = cpu->st.mxcsr;
+}
+
+void x86_fpu_save(X86Cpu *cpu)
+{
+    x86_fpu_flush(cpu);
+    cpu->st.mxcsr = cpu->rt.mxcsr;
+}
+
 uint64_t x86_fp_x87_flush(X86Cpu *cpu)
 {
     x86_fpu_flush(cpu);

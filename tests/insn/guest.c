@@ -394,7 +394,8 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
     guest.c = c;
     guest.out = out;
     guest.emitted = emitted;
-    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000 };
+    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000,
+                           .memory = guest.it.memory, .memory_size = guest.it.memory_size };
     insn_memory_put(c->mem);
     memset((void *)(uintptr_t)CODE, 0xcc, CODE_SIZE);
     memcpy(code, c->code, c->len);
