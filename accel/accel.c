@@ -266,21 +266,49 @@ static void unlist_vcpu(Accel *a, const Vcpu *v)
     }
 }
 
-Vcpu *vcpu_new(Accel *a, const VcpuArch *arch, Error **errp)
+static void *state_new(Accel *a, const VcpuArch *arch, Error **errp)
 {
     size_t size = (arch->state_size + 63u) & ~(size_t)63;
+    void *state;
+
+    if (accel_ops(a)->state_new) {
+        return accel_ops(a)->state_new(a, arch, errp);
+    }
+    state = aligned_alloc(64, size);
+    if (state) {
+        memset(state, 0, size);
+    } else {
+        error_set(errp, "CPU: no memory for %zu bytes of state", size);
+    }
+    return state;
+}
+
+static void state_free(Accel *a, void *state)
+{
+    if (accel_ops(a)->state_free) {
+        accel_ops(a)->state_free(a, state);
+    } else {
+        free(state);
+    }
+}
+
+Vcpu *vcpu_new(Accel *a, const VcpuArch *arch, Error **errp)
+{
     Vcpu *v = calloc(1, sizeof(*v));
 
-    if (v) {
-        v->state = aligned_alloc(64, size);
-    }
-    if (!v || !v->state || !list_vcpu(a, v)) {
-        free(v ? v->state : NULL);
-        free(v);
-        error_set(errp, "CPU: no memory for %zu bytes of state", size);
+    if (!v) {
+        error_set(errp, "CPU: no memory");
         return NULL;
     }
-    memset(v->state, 0, size);
+    v->state = state_new(a, arch, errp);
+    if (!v->state || !list_vcpu(a, v)) {
+        if (v->state) {
+            state_free(a, v->state);
+            error_set(errp, "CPU: no memory");
+        }
+        free(v);
+        return NULL;
+    }
     v->machine = a->machine;
     v->accel = a;
     v->arch = arch;
@@ -335,7 +363,7 @@ void vcpu_free(Vcpu *v)
     cond_finish(&v->cond);
     mutex_finish(&v->lock);
     error_free(v->error);
-    free(v->state);
+    state_free(v->accel, v->state);
     free(v);
 }
 

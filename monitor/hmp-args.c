@@ -228,12 +228,21 @@ static bool take_flags(struct json_object *args, const char **spec, const char *
 
 static bool take_format(struct json_object *args, const Arg *a, const char **p, Error **errp)
 {
+    HmpFormat f = { .count = 1 };
+    char *text;
     size_t n;
+    bool ok;
 
     if (**p != '/') {
         return true;
     }
     n = strcspn(*p, " \t");
+    text = q_strndup(*p, n);
+    ok = hmp_format(text, &f, errp);
+    free(text);
+    if (!ok) {
+        return false;
+    }
     add(args, a, json_object_new_string_len(*p, (int)n));
     *p += n;
     return true;

@@ -372,7 +372,7 @@ char *object_id(const Object *o)
     const Object *p = o->parent;
     const Object *machine = object_child(tree->root, "machine");
 
-    if (p && (p == tree->objects || p == tree->chardevs ||
+    if (p && (p == tree->objects || p == tree->chardevs || p == object_child(tree->root, "blockdevs") ||
               (machine && p->parent == machine && strcmp(p->name, "peripheral") == 0))) {
         return qom_strdup(o->name);
     }
@@ -438,10 +438,10 @@ Object *qom_resolve_ref(QomTree *tree, const char *id, const char *class_name, E
 {
     Object *machine = qom_machine(tree);
     Object *peripheral = machine ? object_child(machine, "peripheral") : NULL;
-    Object *places[] = {tree->objects, tree->chardevs, peripheral};
+    Object *places[] = {tree->objects, tree->chardevs, object_child(tree->root, "blockdevs"), peripheral};
     Object *other = id[0] == '/' ? follow(tree->root, id) : NULL;
 
-    for (size_t i = 0; i < 3 && id[0] != '/'; i++) {
+    for (size_t i = 0; i < 4 && id[0] != '/'; i++) {
         Object *o = places[i] ? object_child(places[i], id) : NULL;
 
         if (o && object_is_a(o, class_name)) {
