@@ -29,6 +29,12 @@ static IrRef step_of(X86Gen *g, IrWidth w)
     return ir_sub(g->r, W64, g_imm(g, ir_width_bytes(w)), df, NULL);
 }
 
+/* Each iteration is off the instruction budget: there is no loop inside the region then. */
+static bool counts_iterations(const X86Gen *g)
+{
+    return g->key & KEY_ICOUNT;
+}
+
 /* Begins an iteration: with REP, the loop and its test of the count. */
 static void begin(X86Gen *g, String *s, IrWidth w)
 {
@@ -37,11 +43,12 @@ static void begin(X86Gen *g, String *s, IrWidth w)
         if (g->single) {
             s->done = g_cold_block(g, g->next, LEAVE_STEP);
         } else {
-            unsigned loop = ir_new_block(g->r);
             s->done = ir_new_block(g->r);
-            ir_br(g->r, loop);
-            ir_block(g->r, loop);
-            g->string_loop = loop;
+            if (!counts_iterations(g)) {
+                g->string_loop = ir_new_block(g->r);
+                ir_br(g->r, g->string_loop);
+                ir_block(g->r, g->string_loop);
+            }
             ir_poll(g->r);
         }
         ir_brz(g->r, s->aw, g_reg(g, R_RCX), s->done, 0);
@@ -92,7 +99,11 @@ static void end(X86Gen *g, const String *s, IrRef f)
         g_jump(g, g->pc);
         return;
     }
-    ir_br(g->r, g->string_loop);
+    if (counts_iterations(g)) {
+        g_jump(g, g->pc);
+    } else {
+        ir_br(g->r, g->string_loop);
+    }
     ir_block(g->r, s->done);
     g_jump(g, g->next);
 }
@@ -101,7 +112,7 @@ static bool may_go_in_bulk(const X86Gen *g, const String *s, bool source_too)
 {
     bool flat = g_code64(g) || ((g->key & KEY_FLAT_DS) && (!source_too || (g->in.seg != S_CS && g->in.seg < S_FS)));
 
-    return s->done && !g->single && flat && !(g->key & (KEY_ICOUNT | KEY_AC_CHECK));
+    return s->done && !g->single && flat && !counts_iterations(g) && !(g->key & KEY_AC_CHECK);
 }
 
 static void advance_by(X86Gen *g, const String *s, unsigned reg, IrRef elements)
