@@ -66,6 +66,39 @@ uint64_t x86_sys_check_segment(X86Cpu *cpu, uint64_t seg, uint64_t offset, uint6
     return 0;
 }
 
+/* REP in bulk: up to 5 elements, as far as they are all allowed. */
+static bool allowed(uint64_t addr, bool write);
+
+static uint64_t bulk(X86Cpu *cpu, uint64_t to, const uint64_t *from, uint64_t value, uint64_t elements, unsigned size)
+{
+    uint64_t n = 0;
+
+    if (cpu->st.eflags & FL_DF) {
+        return 0;
+    }
+    for (; n < elements && n < 5; n++) {
+        uint64_t dst = to + n * size, src = from ? *from + n * size : dst;
+        if (!allowed(dst, true) || !allowed(dst + size - 1, true) || !allowed(src, false) || !allowed(src + size - 1, false)) {
+            break;
+        }
+        if (from) {
+            memcpy(&value, (void *)(uintptr_t)src, size); /* all of it first: it may overlap */
+        }
+        memcpy((void *)(uintptr_t)dst, &value, size);
+    }
+    return n;
+}
+
+uint64_t x86_sys_rep_movs(X86Cpu *cpu, uint64_t to, uint64_t from, uint64_t elements, uint64_t how)
+{
+    return bulk(cpu, to, &from, 0, elements, 1u << (how & 3));
+}
+
+uint64_t x86_sys_rep_stos(X86Cpu *cpu, uint64_t to, uint64_t value, uint64_t elements, uint64_t how)
+{
+    return bulk(cpu, to, NULL, value, elements, 1u << (how & 3));
+}
+
 /* Helpers that raise leave by longjmp; each is called through one of these, so that the interpreter sees it return. */
 typedef uint64_t Fn(void *, uint64_t, uint64_t, uint64_t, uint64_t);
 
