@@ -34,7 +34,15 @@ void tcg_forget_returns(TcgCache *c, void *state)
 
 void tcg_forget(TcgCache *c, void *state)
 {
-    memset(tcg_runtime(c, state)->jump_table, 0, sizeof(tcg_runtime(c, state)->jump_table));
+    TcgRuntime *rt = tcg_runtime(c, state);
+
+    if (rt->num_remembered > TCG_REMEMBERED) {
+        memset(rt->jump_table, 0, sizeof(rt->jump_table));
+    }
+    for (uint32_t n = 0; n < rt->num_remembered && n < TCG_REMEMBERED; n++) {
+        rt->jump_table[rt->remembered[n]] = 0;
+    }
+    rt->num_remembered = 0;
     tcg_forget_returns(c, state);
 }
 

@@ -355,6 +355,11 @@ void x86_emit_slots(X86Emit *e)
         s->unlinked = (uint32_t)(e->a.p - e->a.start);
         x86_mov_imm(&e->a, R10, (uintptr_t)s);
         x86_jmp(&e->a, e->job->thunks->exit_link - e->job->rx);
+        if (!e->job->user) {
+            s->through = (uint32_t)(e->a.p - e->a.start);
+            x86_mov_imm(&e->a, R10, s->pc);
+            x86_jmp(&e->a, e->job->thunks->lookup - e->job->rx);
+        }
     }
 }
 

@@ -192,6 +192,7 @@ typedef struct {
 } Access;
 uint32_t x86_next_op(const X86Emit *e, uint32_t n);
 bool x86_take_folded(X86Emit *e, IrRef ref, Access *acc); /* ref is a load left to this op */
+/* After it, whoever hands out registers calls x86_map_fault() again: a recipe may have moved the flags. */
 Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access);
 void x86_access_done(X86Emit *e, Access *acc);
 EmitFn x86_op_load, x86_op_store, x86_op_load_vec, x86_op_store_vec, x86_op_rmw, x86_op_cmpxchg,

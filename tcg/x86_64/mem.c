@@ -393,6 +393,7 @@ static void load_alone(X86Emit *e, const IrInsn *in)
     Access acc = x86_access(e, in, in->w);
     unsigned dst = x86_dst(e, e->n << 2, IR_NONE, false);
 
+    x86_map_fault(e);
     x86_rm(&e->a, ops[sign && !swap][in->w], in->w == W64 || (sign && !swap) ? W64 : W32, dst, &acc.m);
     x86_access_done(e, &acc);
     if (swap) {
@@ -569,6 +570,7 @@ void x86_op_load_vec(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     acc = x86_access(e, in, in->w);
     dst = x86_dst(e, e->n << 2, IR_NONE, true);
+    x86_map_fault(e);
     vec_rm(e, false, in->w, in->aux & IR_MEM_ALIGNED, dst, &acc.m);
     x86_access_done(e, &acc);
     x86_bind(e, e->n << 2, dst);
@@ -717,6 +719,19 @@ static unsigned not_rax(X86Emit *e, IrRef ref)
     return r;
 }
 
+/*
+ * A home is about to hold something else across an access that may fault: the access faults
+ * here first. No x86 guest comes here, whose cmpxchg expects what is in its rax.
+ */
+static void probe_write(X86Emit *e, IrWidth w, const X86Mem *m)
+{
+    x86_flags_to_slot(e);
+    x86_clobber_flags(e);
+    x86_map_fault(e);
+    x86_rm(&e->a, w == W8 ? 0x80 | X_LOCK : 0x83 | X_LOCK, w, 1, m); /* or m, 0 */
+    x86_byte(&e->a, 0);
+}
+
 void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     unsigned keep = NO_REG, rn = NO_REG;
@@ -749,6 +764,9 @@ void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     if (e->job->user) {
         x86_flags_for_fault(e);
+        if (e->global_of[RAX] != NO_GLOBAL && (ir_is_inline(in->arg[2]) || e->val[in->arg[2]].reg != RAX)) {
+            probe_write(e, in->w, &acc.m);
+        }
     }
     x86_load_into(e, RAX, in->arg[2], W64);
     x86_map_fault(e);

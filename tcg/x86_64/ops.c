@@ -67,12 +67,14 @@ static void compare_memory(X86Emit *e, const IrInsn *in, bool test, Access *acc,
 
     if (ir_is_const(e->ir, other, &c) && (w < W64 || (int64_t)c == (int32_t)c) && (load == 0 || test)) {
         bool small = !test && w != W8 && (int64_t)c == (int8_t)c;
+        x86_map_fault(e);
         x86_replace_flags(e);
         x86_rm(&e->a, test ? 0xf6 | wide : small ? 0x83 : 0x80 | wide, w, test ? 0 : 7, &acc->m);
         x86_imm(&e->a, small ? W8 : w, c);
     } else {
         unsigned r = x86_load(e, other);
         uint32_t op = test ? 0x84 : load == 0 ? 0x38 : 0x3a;
+        x86_map_fault(e);
         x86_replace_flags(e);
         x86_rm(&e->a, op | wide | (wide ? 0 : X_REG8), w, r, &acc->m);
     }
@@ -218,6 +220,7 @@ void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
         dst = faulting_dst(e, a);
         b = (Opnd){ .kind = K_MEM, .mem = acc.m };
         prepare_dst(e, dst, a, NULL, in->w);
+        x86_map_fault(e);
         x86_replace_flags(e);
         x86_alu(e, row->digit, in->w, dst, &b);
         x86_access_done(e, &acc);
@@ -476,6 +479,7 @@ void x86_op_mul(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
         dst = faulting_dst(e, a);
         prepare_dst(e, dst, a, NULL, in->w);
+        x86_map_fault(e);
         x86_replace_flags(e);
         x86_rm(&e->a, 0xaf | X_0F, in->w, dst, &acc.m);
         x86_access_done(e, &acc);
@@ -799,6 +803,7 @@ void x86_op_mov(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
         dst = faulting_dst(e, in->arg[0]);
         prepare_dst(e, dst, in->arg[0], NULL, in->w);
+        x86_map_fault(e);
         x86_rm(&e->a, in->w == W8 ? 0x8a | X_REG8 : 0x8b, in->w, dst, &acc.m);
         x86_access_done(e, &acc);
         x86_bind(e, e->n << 2, dst);

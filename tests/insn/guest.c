@@ -398,8 +398,6 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
             break;
         }
     }
-    out->undefined = (uint16_t)guest.it.flags_undefined;
-    out->undefined_used = guest.it.undefined_used;
     state_get(cpu, &out->st);
     out->st.rip = cpu->pc - base;
     insn_memory_get(out->mem);

@@ -63,16 +63,12 @@ typedef struct {
     uint64_t masks[MAX_MASKS];      /* images of FXSAVE, of which parts are not compared */
     unsigned num_masks;
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
-    bool sequence;          /* made by insn_make_sequence() */
 } InsnCase;
 
 typedef struct {
     InsnState st;
     uint8_t mem[DATA_COPY];
     const char *refused;    /* not run: why */
-    /* Of the interpreter: flags that are undefined at the end; one was looked at before. */
-    uint16_t undefined;
-    bool undefined_used;
 } InsnResult;
 
 /* Maps CODE and DATA and takes the signals. Returns NULL, or why nothing can be run. */
@@ -92,7 +88,7 @@ _Noreturn void guest_refuse(const char *what); /* ends the case: not for this ha
 
 /* Makes case number n of a row. False: the row is not for this harness in this mode. */
 bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uint64_t n);
-/* A block of instructions of any rows; undefined is what the interpreter's result says. */
+/* A block of instructions of any rows. */
 void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n);
 const X86Row *insn_row_at(const InsnCase *c, uint64_t at);
 /* Makes instructions of a failing sequence NOPs as long as it fails. */
