@@ -795,6 +795,7 @@ static TcgEmitResult emit(Host *h, TcgEmitted *out)
         .ir = &h->r, .thunks = &h->thunks, .user = h->user, .pc = 0x4000,
         .code = (uint8_t *)(((uintptr_t)h->thunks.end + 63) & ~63ul), .code_end = h->code_end,
         .slots = h->slots, .map = h->map, .map_end = h->map + sizeof(h->map),
+        .tight = h->seed % 4 == 3,
     };
 
     TcgEmitResult res = x86_emit(h->emit, &job, out);
@@ -892,7 +893,7 @@ static bool one_region(Host *h, unsigned size)
     res = emit(h, &out);
     if (res != TCG_EMIT_OK) {
         ir_print(stderr, &h->r);
-        g_error("emit: %d, %s, op %s", res, out.why,
+        g_error("TCG_TEST_SEED=%u emit: %d, %s, op %s", h->seed, res, out.why,
                 out.unsupported_op < IR_NUM_OPS ? ir_ops[out.unsupported_op].name : "-");
     }
     if (g_getenv("TCG_TEST_DUMP")) {
