@@ -160,7 +160,7 @@ void x86_lose_reg(X86Emit *e, unsigned reg);         /* before reg is overwritte
 void x86_lose_slot(X86Emit *e, unsigned g);          /* the same for a global's slot */
 void x86_set_global(X86Emit *e, unsigned g, IrRef ref);
 void x86_set_vector(X86Emit *e, const IrInsn *in);
-bool x86_clears_rest(const X86Emit *e, IrRef ref);   /* vector made by a VEX instruction */
+bool x86_clears_rest(const X86Emit *e, IrRef ref, IrWidth w); /* its instruction clears all above w */
 void x86_spill(X86Emit *e, IrRef ref, bool vec);
 bool x86_live_after(const X86Emit *e, IrRef ref);
 bool x86_is_vec(const X86Emit *e, IrRef ref);

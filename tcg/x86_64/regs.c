@@ -320,12 +320,15 @@ Opnd x86_operand_rm(X86Emit *e, IrRef ref)
     return o;
 }
 
-bool x86_clears_rest(const X86Emit *e, IrRef ref)
+bool x86_clears_rest(const X86Emit *e, IrRef ref, IrWidth w)
 {
     const IrInsn *in = ir_def(e->ir, ref);
 
-    return (in->op >= IR_native && in->op <= IR_native_vi && (in->imm & NATIVE_VEX)) ||
-           (in->op == IR_ldv && in->w == W256);
+    if (in->op == IR_ldv) {
+        return in->w == W256 && w == W256;
+    }
+    return in->op >= IR_native && in->op <= IR_native_vi && (in->imm & NATIVE_VEX) &&
+           (w == W256 || !(in->imm & NATIVE_VEX_L));
 }
 
 /* The home that result may be computed in now, or NO_REG. */
@@ -340,9 +343,10 @@ static unsigned home_for(X86Emit *e, IrRef result, bool vec)
     h = e->home[v->hint];
     if (vec) {
         /* What the instruction does to the bits above its width must be what the set asks. */
-        bool vex = x86_clears_rest(e, result);
-        if (vex != (bool)e->ir->insns[v->hint_pos].aux ||
-            (!vex && e->ir->insns[v->hint_pos].w != W128)) {
+        const IrInsn *set = &e->ir->insns[v->hint_pos], *def = ir_def(e->ir, result);
+        bool vex = (def->op == IR_ldv && def->w == W256) ||
+                   (def->op >= IR_native && def->op <= IR_native_vi && (def->imm & NATIVE_VEX));
+        if (set->aux ? !x86_clears_rest(e, result, set->w) : vex || set->w != W128) {
             return NO_REG;
         }
     }

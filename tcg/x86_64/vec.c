@@ -102,7 +102,7 @@ void x86_set_vector(X86Emit *e, const IrInsn *in)
         x86_unsupported(e, in);
         return;
     }
-    if (h != NO_REG && e->reg_val[h] == ref && (!in->aux || x86_clears_rest(e, ref))) {
+    if (h != NO_REG && e->reg_val[h] == ref && (!in->aux || x86_clears_rest(e, ref, in->w))) {
         return; /* it is there already */
     }
     src = x86_load_vec(e, ref);
@@ -118,14 +118,10 @@ void x86_set_vector(X86Emit *e, const IrInsn *in)
         set_vec_slot(e, in, src);
         return;
     }
-    if (src != h) {
-        x86_lose_reg(e, h);
-    }
+    x86_lose_reg(e, h);
     merge_vec(e, in, h, src);
-    if (src != h) {
-        /* Only a whole copy is the same value for every later use. */
-        e->reg_val[h] = IR_NONE;
-    }
+    /* Only a whole copy is the same value for every later use. */
+    e->reg_val[h] = IR_NONE;
 }
 
 static uint32_t opcode_of(TcgNative t)
