@@ -420,6 +420,7 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
     guest.c = c;
     guest.out = out;
     guest.emitted = emitted;
+    ir_interp_finish(&guest.it);
     guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000 };
     insn_memory_put(c->mem);
     memset((void *)(uintptr_t)CODE, 0xcc, CODE_SIZE);
