@@ -40,23 +40,27 @@ bool vcpu_is_self(const Vcpu *v)
     return __atomic_load_n(&v->thread_id, __ATOMIC_RELAXED) == thread_id();
 }
 
-/* Makes the vCPU's thread leave guest code or its sleep and look around. */
+/*
+ * Makes the vCPU's thread leave guest code or its sleep and look around. Also for a request of its own thread, by an access that
+ * its guest made: translated code may go on for long.
+ */
 static void nudge(Vcpu *v)
 {
-    if (!vcpu_is_self(v)) {
-        const AccelOps *ops = accel_ops(v->accel);
+    const AccelOps *ops = accel_ops(v->accel);
 
-        event_set(&v->wake);
-        if (ops->kick) {
-            ops->kick(v);
-        }
+    event_set(&v->wake);
+    if (ops->kick) {
+        ops->kick(v);
     }
 }
 
 void vcpu_request(Vcpu *v, uint32_t bits)
 {
-    atomic_fetch_or(&v->requests, bits);
-    nudge(v);
+    uint32_t old = atomic_fetch_or(&v->requests, bits);
+
+    if ((old & bits) != bits) {
+        nudge(v); /* what was requested before has been told before */
+    }
 }
 
 void vcpu_clear_request(Vcpu *v, uint32_t bits)

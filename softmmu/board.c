@@ -348,8 +348,8 @@ static void tell_unused(void *opaque, const char *text)
 
 bool board_create(System *s, Error **errp)
 {
-    bool ok = make_machine(s, errp) && make_accel(s, errp) && choose_cpu(s, errp) && machine_create(s->machine, errp) &&
-              add_devices(s, errp) && machine_finish_create(s->machine, errp);
+    bool ok = extras_globals(s, errp) && make_machine(s, errp) && make_accel(s, errp) && choose_cpu(s, errp) &&
+              machine_create(s->machine, errp) && extras_apply(s, errp) && add_devices(s, errp) && machine_finish_create(s->machine, errp);
 
     if (ok) {
         qom_unused_globals(s->tree, tell_unused, s);

@@ -223,7 +223,6 @@ static void flush_all(TcgVcpu *t)
     pthread_rwlock_unlock(&a->running);
     pthread_rwlock_rdlock(&a->running);
     t->slot = NULL;
-    t->num_touched = 0;
 }
 
 /* NULL: refused by the emitter; t->ir has the region then. */
@@ -362,21 +361,11 @@ void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)
             tcg_link(t->accel->cache, slot, r);
         }
     }
-    if (t->rt->jump_table[r->key.pc & (TCG_JUMP_TABLE - 1)] == 0) {
-        if (t->num_touched == TOUCHED_MAX) {
-            regions_forget(t);
-        }
-        t->touched[t->num_touched++] = r->key.pc & (TCG_JUMP_TABLE - 1);
-    }
     tcg_remember(t->v->state, t->accel->cache, r);
 }
 
 void regions_forget(TcgVcpu *t)
 {
-    for (unsigned n = 0; n < t->num_touched; n++) {
-        t->rt->jump_table[t->touched[n]] = 0;
-    }
-    t->num_touched = 0;
-    tcg_forget_returns(t->accel->cache, t->v->state);
+    tcg_forget(t->accel->cache, t->v->state);
     t->slot = NULL;
 }

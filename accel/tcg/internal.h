@@ -62,8 +62,6 @@ typedef struct {
 /* How translated code or a helper was left before its end. */
 typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN } TcgLeave;
 
-enum { TOUCHED_MAX = 2048 };
-
 typedef struct TcgVcpu {
     Vcpu *v;
     TcgAccel *accel;
@@ -89,10 +87,6 @@ typedef struct TcgVcpu {
      */
     Mutex tlb_lock;            /* LOCK_LEAF */
     TlbSide side[TCG_MMU_INDEXES];
-
-    /* Regions that indirect exits find, by low bits of their address: forgotten when the address space changes. */
-    uint16_t touched[TOUCHED_MAX];
-    unsigned num_touched;
 
     /* The translation under way */
     TcgTranslation tr;

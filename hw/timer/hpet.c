@@ -231,7 +231,7 @@ static uint64_t read_register(Hpet *s, unsigned reg)
     }
     switch (reg) {
     case R_CAPABILITIES:
-        return (uint64_t)PERIOD_FS << 32 | VENDOR << 16 | CAP_LEGACY | CAP_64 | (s->conf.timers - 1) << 8 | REVISION;
+        return (uint64_t)PERIOD_FS << 32 | (uint64_t)VENDOR << 16 | CAP_LEGACY | CAP_64 | (s->conf.timers - 1) << 8 | REVISION;
     case R_CONFIG:
         return s->st.config;
     case R_STATUS:

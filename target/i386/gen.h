@@ -52,6 +52,7 @@ struct X86Gen {
     bool single;             /* one instruction a region: KEY_TF, KEY_SHADOW, KEY_ONE_INSN */
     bool check_cs;           /* CS limit is not 4 GiB */
     bool sets_shadow;        /* the instruction sets st.shadow itself */
+    bool x87_checked;        /* from here on cpu->x87_live holds */
     bool done;               /* the region has ended */
     uint8_t mmu;             /* MMU index of accesses with the current privilege */
     uint8_t num_slots;       /* exits handed out */

@@ -99,7 +99,7 @@ static const IrInsn *current_insn(const X86Emit *e)
 /* The next host instruction may fault: where the guest's flags are then. */
 void x86_map_fault(X86Emit *e)
 {
-    bool in_slot = e->job->user ? e->ef != e->guest_flags : true;
+    bool in_slot = e->ef != e->guest_flags; /* also of system mode: polls, divisions and vectors fault by signal */
     const IrInsn *insn = current_insn(e);
     bool fresh = insn && insn->imm != e->map_pc;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target/i386/fp-helpers.h"
 #include "target/i386/gen.h"
 #include "target/i386/sys-helpers.h"
 #include "tcg/interp.h"
@@ -25,6 +26,7 @@ typedef struct {
     const InsnCase *c;
     InsnResult *out;
     bool emitted;            /* through the emitter, not the interpreter */
+    uint64_t loaded;         /* address of the last load */
     jmp_buf jump;            /* out of the helper that raises */
     TcgHelper wrapped[MAX_WRAPPED];
     const TcgHelper *real[MAX_WRAPPED];
@@ -194,6 +196,7 @@ uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
 
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
+    guest.loaded = addr;
     if (access_ok(addr, size, false)) {
         memcpy(buf, (void *)(uintptr_t)addr, size);
         return true;
@@ -212,6 +215,10 @@ static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, u
 
 static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 {
+    /* It is the load that says where; the interpreter stores only afterwards, which the host's FPU could not undo. */
+    if (in->op == IR_native_xm && !access_ok(guest.loaded, ir_width_bytes(in->w), true)) {
+        return false;
+    }
     if (hostop_run(guest.cpu, in, io)) {
         return true;
     }
@@ -420,8 +427,8 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
     guest.c = c;
     guest.out = out;
     guest.emitted = emitted;
-    ir_interp_finish(&guest.it);
-    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000 };
+    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000,
+                           .memory = guest.it.memory, .memory_size = guest.it.memory_size };
     insn_memory_put(c->mem);
     memset((void *)(uintptr_t)CODE, 0xcc, CODE_SIZE);
     memcpy(code, c->code, c->len);
@@ -432,6 +439,7 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
             break;
         }
     }
+    x86_fpu_flush(cpu);
     state_get(cpu, &out->st);
     out->st.rip = cpu->pc - base;
     insn_memory_get(out->mem);

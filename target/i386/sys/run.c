@@ -241,7 +241,7 @@ static void take_hard(X86Cpu *c)
     }
     vector = v->intc->accept(v->intc_opaque);
     if (hard_pending(v)) {
-        vcpu_request(v, VCPU_REQ_HARD);
+        atomic_fetch_or(&v->requests, VCPU_REQ_HARD); /* no kick: the loop looks again by itself */
     }
     if (vector >= 0) {
         external(c, vector);
