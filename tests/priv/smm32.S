@@ -60,7 +60,7 @@ start:
     nop
     CHECK $2,0x50000
     CHECK $SMBASE2,SMBASE2+MAP+0x7f00
-    CASE 0x102                   # HLT is interrupted and goes on waiting (auto-halt restart); the NMI ends it
+    CASE 0x102                   # an NMI waits for RSM
     movl $1f,resume
     movl $1,0x50010              # the handler sends the NMI: it waits for RSM
     mov $2,%al
