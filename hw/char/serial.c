@@ -89,6 +89,7 @@ static bool serial_realize(Object *o, Error **errp)
     s->uart.st = &s->st;
     s->uart.clock = &m->clocks.clocks[CLOCK_VIRTUAL_NS];
     s->uart.domain = &m->lock;
+    s->uart.loop = m->loop;
     s->uart.chr = s->conf.chardev;
     s->uart.baudbase = s->conf.baudbase;
     if (!uart_attach(&s->uart, errp)) {

@@ -179,7 +179,7 @@ static void put_number(GString *s, uint64_t v)
     g_string_append_printf(s, v < 10 || v == 13 || v == 128 ? "%lu" : "0x%lx", (unsigned long)v);
 }
 
-static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c)
+static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     if (!strcmp(name, "check_segment")) {
         return 0;
