@@ -40,23 +40,27 @@ bool vcpu_is_self(const Vcpu *v)
     return __atomic_load_n(&v->thread_id, __ATOMIC_RELAXED) == thread_id();
 }
 
-/* Makes the vCPU's thread leave guest code or its sleep and look around. */
+/*
+ * Makes the vCPU's thread leave guest code or its sleep and look around. Also for a request of its own thread, by an access that
+ * its guest made: translated code may go on for long.
+ */
 static void nudge(Vcpu *v)
 {
-    if (!vcpu_is_self(v)) {
-        const AccelOps *ops = accel_ops(v->accel);
+    const AccelOps *ops = accel_ops(v->accel);
 
-        event_set(&v->wake);
-        if (ops->kick) {
-            ops->kick(v);
-        }
+    event_set(&v->wake);
+    if (ops->kick) {
+        ops->kick(v);
     }
 }
 
 void vcpu_request(Vcpu *v, uint32_t bits)
 {
-    atomic_fetch_or(&v->requests, bits);
-    nudge(v);
+    uint32_t old = atomic_fetch_or(&v->requests, bits);
+
+    if ((old & bits) != bits) {
+        nudge(v); /* what was requested before has been told before */
+    }
 }
 
 void vcpu_clear_request(Vcpu *v, uint32_t bits)
@@ -266,21 +270,49 @@ static void unlist_vcpu(Accel *a, const Vcpu *v)
     }
 }
 
-Vcpu *vcpu_new(Accel *a, const VcpuArch *arch, Error **errp)
+static void *state_new(Accel *a, const VcpuArch *arch, Error **errp)
 {
     size_t size = (arch->state_size + 63u) & ~(size_t)63;
+    void *state;
+
+    if (accel_ops(a)->state_new) {
+        return accel_ops(a)->state_new(a, arch, errp);
+    }
+    state = aligned_alloc(64, size);
+    if (state) {
+        memset(state, 0, size);
+    } else {
+        error_set(errp, "CPU: no memory for %zu bytes of state", size);
+    }
+    return state;
+}
+
+static void state_free(Accel *a, void *state)
+{
+    if (accel_ops(a)->state_free) {
+        accel_ops(a)->state_free(a, state);
+    } else {
+        free(state);
+    }
+}
+
+Vcpu *vcpu_new(Accel *a, const VcpuArch *arch, Error **errp)
+{
     Vcpu *v = calloc(1, sizeof(*v));
 
-    if (v) {
-        v->state = aligned_alloc(64, size);
-    }
-    if (!v || !v->state || !list_vcpu(a, v)) {
-        free(v ? v->state : NULL);
-        free(v);
-        error_set(errp, "CPU: no memory for %zu bytes of state", size);
+    if (!v) {
+        error_set(errp, "CPU: no memory");
         return NULL;
     }
-    memset(v->state, 0, size);
+    v->state = state_new(a, arch, errp);
+    if (!v->state || !list_vcpu(a, v)) {
+        if (v->state) {
+            state_free(a, v->state);
+            error_set(errp, "CPU: no memory");
+        }
+        free(v);
+        return NULL;
+    }
     v->machine = a->machine;
     v->accel = a;
     v->arch = arch;
@@ -335,7 +367,7 @@ void vcpu_free(Vcpu *v)
     cond_finish(&v->cond);
     mutex_finish(&v->lock);
     error_free(v->error);
-    free(v->state);
+    state_free(v->accel, v->state);
     free(v);
 }
 

@@ -91,6 +91,9 @@ struct VcpuArch {
     bool (*translate_debug)(Vcpu *, vaddr, hwaddr *phys, int *asidx);
     void (*print_mmu)(Vcpu *, bool summary /* info mem */, void (*print)(void *, const char *), void *opaque);
     bool (*get_register)(Vcpu *, const char *name, uint64_t *value);   /* $rip in HMP expressions */
+    /* x86, both any thread: a start-up interrupt; virtual time in ns at which the time stamp counter reaches `stamp`. */
+    void (*start_up)(Vcpu *, uint8_t vector);
+    int64_t (*time_of_stamp)(Vcpu *, uint64_t stamp);
 };
 
 /*
@@ -113,6 +116,9 @@ struct LocalIntc {
  * ObjectOps.iface of accel classes. realize of the class says whether this host can do it (-accel falls back when it fails).
  */
 typedef struct AccelOps {
+    /* Zeroed memory for a vCPU's state, and its end. NULL: plain memory. */
+    void *(*state_new)(Accel *, const VcpuArch *, Error **);
+    void (*state_free)(Accel *, void *state);
     bool (*vcpu_init)(Vcpu *, Error **);               /* in the vCPU's thread */
     void (*vcpu_finish)(Vcpu *);                        /* in the vCPU's thread */
     VcpuExit (*run)(Vcpu *);                            /* NULL: CPUs exist but do not run (qtest) */

@@ -56,7 +56,7 @@ static Accel *try_one(Machine *m, const char *name, struct json_object *props, E
     a->map = m->map;
     a->clocks = &m->clocks;
     a->on_exit = vcpu_exited;
-    if (!object_add_child(&m->obj, "accel", o, errp) || !object_realize(o, errp)) {
+    if (!object_add_child(&m->obj, "accelerator", o, errp) || !object_realize(o, errp)) {
         object_unparent(o);
         a = NULL;
     }

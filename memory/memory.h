@@ -58,7 +58,7 @@ enum {
 };
 
 typedef struct {
-    uint16_t requester_id; /* PCI bus:dev.fn, or 0 */
+    uint16_t requester_id; /* PCI bus:dev.fn, or 0; from_cpu: index of the vCPU */
     bool from_cpu : 1, secure : 1, unspecified : 1;
 } MemTxAttrs;
 #define MEMTXATTRS_NONE ((MemTxAttrs){ .unspecified = true })

@@ -48,7 +48,7 @@ static void reader(void *opaque)
     while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
         hwaddr page = (n++ * 7 % PAGES) * 4096;
         uint64_t v, len = 64;
-        uint8_t b;
+        uint8_t b, *here;
         void *p;
 
         address_space_ld(s->as, page, 1, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, &v);
@@ -60,8 +60,9 @@ static void reader(void *opaque)
             address_space_unmap(s->as, p, len, true, 0);
         }
         rcu_enter();
-        if (address_space_section(s->as, page).host) {
-            v = *address_space_section(s->as, page).host == 0x11;
+        here = address_space_section(s->as, page).host; /* asked once: the next view may have nothing there */
+        if (here) {
+            v = *here == 0x11;
         }
         rcu_leave();
         address_space_st(s->as, page + 64 * (mine + 1), 4, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, n);

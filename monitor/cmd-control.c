@@ -87,7 +87,7 @@ static bool answer(const QCommand *cmd, struct json_object *json, void *ret, Err
 
 bool qmp_query_commands(QCallContext *cc, CommandInfoList *ret, Error **errp)
 {
-    return answer(&qcommand_query_commands, qintrospect_commands(cc->schema, cc->phase(cc)), ret, errp);
+    return answer(&qcommand_query_commands, qintrospect_commands(cc->schema, PHASE_ALL), ret, errp);
 }
 
 bool qmp_query_qmp_schema(QCallContext *cc, AnyList *ret, Error **errp)

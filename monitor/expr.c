@@ -254,8 +254,8 @@ void hmp_format_value(QBuf *out, char format, int size, uint64_t v, bool columns
 {
     static const struct {
         char format;
-        uint8_t width[4]; /* digits of the largest value of 1, 2, 4, 8 bytes */
-    } widths[] = { { 'o', { 3, 6, 11, 22 } }, { 'x', { 2, 4, 8, 16 } }, { 'u', { 3, 5, 10, 20 } }, { 'd', { 4, 6, 11, 20 } } };
+        uint8_t width[4]; /* of values of 1, 2, 4, 8 bytes */
+    } widths[] = { { 'o', { 3, 6, 11, 22 } }, { 'x', { 2, 4, 8, 16 } }, { 'u', { 3, 5, 10, 20 } }, { 'd', { 3, 5, 10, 20 } } };
     int index = size == 8 ? 3 : size / 2, width = 0;
 
     for (size_t i = 0; columns && i < sizeof(widths) / sizeof(*widths); i++) {
@@ -263,7 +263,7 @@ void hmp_format_value(QBuf *out, char format, int size, uint64_t v, bool columns
     }
     switch (format) {
     case 'o':
-        qbuf_printf(out, "%s%0*llo", v || columns ? "0" : "", width, (unsigned long long)v);
+        qbuf_printf(out, "%#*llo", width, (unsigned long long)v);
         break;
     case 'x':
         qbuf_printf(out, "0x%0*llx", width, (unsigned long long)v);
@@ -271,11 +271,9 @@ void hmp_format_value(QBuf *out, char format, int size, uint64_t v, bool columns
     case 'u':
         qbuf_printf(out, "%*llu", width, (unsigned long long)v);
         break;
-    case 'd': {
-        int shift = 64 - 8 * size;
-        qbuf_printf(out, "%*lld", width, (long long)(v << shift) >> shift);
+    case 'd': /* of less than 8 bytes: as they are, without a sign */
+        qbuf_printf(out, "%*lld", width, (long long)v);
         break;
-    }
     default:
         add_char(out, v);
     }

@@ -14,6 +14,7 @@ typedef struct {
     int name_len;
     char kind, flag; /* kind '-': flag is its letter */
     bool optional;
+    bool takes_word; /* a flag: -x WORD */
 } Arg;
 
 /* The Arg at *spec, which is moved behind it; false: the end. */
@@ -33,6 +34,8 @@ static bool next_arg(const char **spec, Arg *out)
     if (out->kind == '-') {
         out->flag = *p++;
         out->optional = true;
+        out->takes_word = *p == 's';
+        p += out->takes_word;
     }
     if (*p == '?') {
         out->optional = true;
@@ -220,20 +223,34 @@ static bool take_flags(struct json_object *args, const char **spec, const char *
         if (i == n) {
             return error_set(errp, "unsupported option -%c", (*p)[1]);
         }
-        add(args, &flags[i], json_object_new_boolean(true));
         *p += 2;
+        blanks(p);
+        if (!flags[i].takes_word) {
+            add(args, &flags[i], json_object_new_boolean(true));
+        } else if (!take_word(args, &flags[i], p, errp)) {
+            return false;
+        }
     }
     return true;
 }
 
 static bool take_format(struct json_object *args, const Arg *a, const char **p, Error **errp)
 {
+    HmpFormat f = { .count = 1 };
+    char *text;
     size_t n;
+    bool ok;
 
     if (**p != '/') {
         return true;
     }
     n = strcspn(*p, " \t");
+    text = q_strndup(*p, n);
+    ok = hmp_format(text, &f, errp);
+    free(text);
+    if (!ok) {
+        return false;
+    }
     add(args, a, json_object_new_string_len(*p, (int)n));
     *p += n;
     return true;
@@ -280,7 +297,7 @@ void hmp_args_text(const HmpEntry *e, QBuf *out)
 
     while (next_arg(&spec, &a)) {
         if (a.kind == '-') {
-            qbuf_printf(out, " [-%c]", a.flag);
+            qbuf_printf(out, a.takes_word ? " [-%c %.*s]" : " [-%c]", a.flag, a.name_len, a.name);
         } else {
             qbuf_printf(out, a.optional && a.kind != '/' ? " [%s%.*s]" : " %s%.*s", a.kind == '/' ? "/" : "", a.name_len, a.name);
         }

@@ -160,7 +160,7 @@ static void print_unknown(QCallContext *cc, const char *start, const char *end)
     name = q_strndup(start, n);
     near = qsuggest(name, entry_name, cc->schema, cc->schema->num_commands + cc->schema->num_hmp);
     monitor_printf(cc, "unknown command: '%s'\n", name);
-    if (near) {
+    if (near && n > 3) { /* every word of three letters is near to another */
         monitor_printf(cc, "Did you mean '%.*s'?\n", (int)strcspn(near, "|"), near);
     }
     free(name);

@@ -12,6 +12,7 @@
  *     o   a size, in bytes when it has no suffix
  *     b   on or off
  *     -x  a flag: the member is true when -x is given; several may follow each other anywhere before other words
+ *     -xs the same with a word after it, which is the member: -x WORD
  *     /   a format: / COUNT LETTERS, as in x/4xb, written right after the command or apart
  *     O   key=value,... or JSON: the members of the arguments themselves
  *

@@ -79,16 +79,14 @@ void monitor_write(Monitor *m, const char *text, size_t len)
     }
 }
 
+/* A terminal in raw mode needs both; and human-monitor-command gives what a terminal gets. */
 void monitor_print(void *opaque, const char *text)
 {
     Monitor *m = monitor_of(opaque);
 
-    if (!m->chr) {
-        qbuf_str(&m->out, text);
-        return;
-    }
-    while (*text) { /* a terminal in raw mode needs both */
+    while (*text) {
         size_t n = strcspn(text, "\n");
+
         monitor_write(m, text, n);
         text += n;
         if (*text) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accel/accel.h"
 #include "qapi/json.h"
 #include "qapi/schema.h"
 #include "softmmu/options.gen.h"
@@ -187,6 +188,139 @@ static bool make_machine(System *s, Error **errp)
     return s->machine;
 }
 
+/* ---- The accelerator ---- */
+
+/* -accel a,x=y -accel b: each is tried, with its own properties; the error names why each failed. */
+static bool try_accels(System *s, Error **errp)
+{
+    Error *all = NULL;
+
+    for (size_t i = 0; i < s->options.len && !s->machine->accel; i++) {
+        QOptionRecord *r = s->options.items[i];
+        struct json_object *props;
+        const char *name;
+        Error *err = NULL;
+
+        if (strcmp(r->option->item.name, "accel")) {
+            continue;
+        }
+        props = qkeyval_to_json(&r->kv, NULL, &err);
+        name = qkeyval_get(&r->kv, "accel");
+        if (props && !name) {
+            error_set(&err, "Parameter 'accel' is missing");
+        } else if (props) {
+            json_object_object_del(props, "accel");
+            accel_new(s->machine, name, json_object_object_length(props) ? props : NULL, &err);
+        }
+        json_object_put(props);
+        if (err) {
+            prefix_origin(r, &err);
+        }
+        if (err && all) {
+            error_prepend(&err, "%s; ", error_message(all));
+        }
+        if (err) {
+            error_free(all);
+            all = err;
+        }
+    }
+    if (s->machine->accel) {
+        error_free(all);
+        return true;
+    }
+    error_propagate(errp, all);
+    return !all;
+}
+
+static bool make_accel(System *s, Error **errp)
+{
+    const char *names = machine_conf(s->machine)->accel;
+
+    if (option_given(s, "accel")) {
+        if (names) {
+            return error_set(errp, "The -accel and \"-machine accel=\" options are incompatible");
+        }
+        return try_accels(s, errp);
+    }
+    return accel_new(s->machine, names ? names : "tcg", NULL, errp);
+}
+
+/* ---- The CPU model ---- */
+
+static const char *cpu_name(const void *opaque, size_t i)
+{
+    const QClass *k = ((const QSchema *)opaque)->classes[i];
+
+    return k->kind == QCLASS_CPU && !k->abstract ? k->item.name : NULL;
+}
+
+static const QClass *cpu_class(const System *s, const char *model, Error **errp)
+{
+    QBuf b = { 0 };
+    const QClass *k;
+    const char *near;
+
+    qbuf_printf(&b, "%s-x86_64-cpu", model);
+    k = qschema_class(s->schema, b.data);
+    if (!k || k->kind != QCLASS_CPU || k->abstract) {
+        k = NULL;
+        error_set(errp, "unable to find CPU model '%s'", model);
+        near = qsuggest(b.data, cpu_name, s->schema, s->schema->num_classes);
+        if (near) {
+            error_hint(errp, "Did you mean '%.*s'?", (int)(strlen(near) - strlen("-x86_64-cpu")), near);
+        } else {
+            error_hint(errp, "-cpu help lists them");
+        }
+    }
+    qbuf_finish(&b);
+    return k;
+}
+
+/* +x, -x, x=y: defaults of the class, for CPUs that are plugged later too. */
+static bool add_feature(System *s, const QClass *k, char *word, Error **errp)
+{
+    char *eq = strchr(word, '='), sign = *word;
+
+    if (sign == '+' || sign == '-') {
+        qom_add_global(s->tree, k->item.name, word + 1, json_object_new_boolean(sign == '+'));
+        return true;
+    }
+    if (eq) {
+        *eq = 0;
+        qom_add_global(s->tree, k->item.name, word, json_object_new_string(eq + 1));
+        return true;
+    }
+    return error_set(errp, "'%s' is not +FEATURE, -FEATURE or PROPERTY=VALUE", word);
+}
+
+static bool choose_cpu(System *s, Error **errp)
+{
+    const char *text = option_text(s, "cpu");
+    char *copy, *word, *rest;
+    const QClass *k;
+    bool ok = true;
+
+    if (!text) {
+        return true;
+    }
+    if (!machine_functions(s->machine)->default_cpu) {
+        return error_set(errp, "-cpu: this type of machine has no CPUs of its own");
+    }
+    copy = rest = q_strdup(text);
+    word = strsep(&rest, ",");
+    k = cpu_class(s, word, errp);
+    while (k && ok && (word = strsep(&rest, ","))) {
+        ok = !*word || add_feature(s, k, word, errp);
+    }
+    free(copy);
+    if (k) {
+        s->machine->cpu_type = k->item.name;
+    }
+    return k && ok;
+}
+
+/* ---- Devices ---- */
+
 static bool add_devices(System *s, Error **errp)
 {
     for (size_t i = 0; i < s->options.len; i++) {
@@ -214,8 +348,8 @@ static void tell_unused(void *opaque, const char *text)
 
 bool board_create(System *s, Error **errp)
 {
-    bool ok = make_machine(s, errp) && machine_create(s->machine, errp) && add_devices(s, errp) &&
-              machine_finish_create(s->machine, errp);
+    bool ok = extras_globals(s, errp) && make_machine(s, errp) && make_accel(s, errp) && choose_cpu(s, errp) &&
+              machine_create(s->machine, errp) && extras_apply(s, errp) && add_devices(s, errp) && machine_finish_create(s->machine, errp);
 
     if (ok) {
         qom_unused_globals(s->tree, tell_unused, s);
@@ -229,6 +363,7 @@ void board_destroy(System *s)
 {
     if (s->machine) {
         board_lock(s);
+        vcpus_pause(s->machine);
         machine_destroy(s->machine);
         s->machine = NULL;
         s->lock_depth = 0;
@@ -256,6 +391,7 @@ void board_unlock(System *s)
 void board_pause(System *s)
 {
     if (s->machine) {
+        vcpus_pause(s->machine);
         clock_group_stop(&s->machine->clocks);
     }
 }
@@ -264,6 +400,7 @@ void board_resume(System *s)
 {
     if (s->machine) {
         clock_group_start(&s->machine->clocks);
+        vcpus_resume(s->machine);
     }
 }
 

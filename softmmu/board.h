@@ -8,6 +8,10 @@
 bool board_create(System *s, Error **errp);
 void board_destroy(System *s);
 
+/* extras.c: what options other than -device add to the machine: before it is made, and after. */
+bool extras_globals(System *s, Error **errp);
+bool extras_apply(System *s, Error **errp);
+
 /* The machine's lock domain; nothing without a machine. Nests in the same thread. */
 void board_lock(System *s);
 void board_unlock(System *s);

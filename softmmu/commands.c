@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "qapi/control.gen.h"
+#include "qapi/machine.gen.h"
 #include "qapi/run-state.gen.h"
 #include "softmmu/system.h"
 
@@ -85,5 +86,14 @@ bool qmp_query_uuid(QCallContext *cc, UuidInfo **ret, Error **errp)
 
     *ret = q_calloc(1, sizeof(**ret));
     (*ret)->UUID = q_strdup(s->uuid ? s->uuid : "00000000-0000-0000-0000-000000000000");
+    return true;
+}
+
+bool qmp_x_exit_preconfig(QCallContext *cc, Error **errp)
+{
+    RunControl *r = run_of(cc);
+
+    r->config = false;
+    loop_quit(r->system->loop);
     return true;
 }

@@ -7,6 +7,7 @@
 #include "qom/values.h"
 #include "softmmu/board.h"
 #include "softmmu/system.h"
+#include "util/rcu.h"
 
 /* ---- What others ask of the program ---- */
 
@@ -58,6 +59,7 @@ static void print_warnings(void *opaque, const char *text)
 
 static void start(System *s)
 {
+    rcu_thread_register();
     s->tree = qom_tree_new(s->schema, &qom_values);
     s->loop = loop_new("main", g_main_context_default());
     clock_group_init(&s->clocks);
@@ -151,6 +153,7 @@ static void finish(System *s)
         loop_remove_clock(s->loop, &s->clocks.clocks[CLOCK_REALTIME_NS]);
         clock_group_finish(&s->clocks);
         loop_free(s->loop);
+        rcu_thread_unregister();
     }
     process_finish(s);
     qoptions_finish(&s->options);

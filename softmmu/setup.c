@@ -146,11 +146,19 @@ static bool add_global(System *s, QOptionRecord *r, Error **errp)
     return error_set(errp, "the form is DRIVER.PROPERTY=VALUE");
 }
 
+/* Checked by its type: it says how a display is shown, and there is only "none". */
+static bool check_display(System *s, QOptionRecord *r, Error **errp)
+{
+    DisplayOption o;
+
+    return qoption_read(r, &o, NULL, errp);
+}
+
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
     return each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) && each(s, "action", set_actions, errp) &&
-           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp);
+           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, "display", check_display, errp);
 }
 
 /* ---- Chardevs and monitors ---- */

@@ -6,6 +6,7 @@
  *   help.c      -help, -version, -device help and the like
  *   setup.c     records to chardevs, monitors, objects
  *   board.c     records to the machine and its devices
+ *   extras.c    options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
  *

@@ -273,6 +273,11 @@ static bool fold(IrRegion *r, const IrInsn *in, IrRef *first, IrRef *const out[2
         }
     }
     ir_eval(in, args, &e);
+    for (unsigned n = 0; n < def->num_results; n++) {
+        if (def->results[n] == 'f' && (e.res[n] >> IR_UNDEF_SHIFT)) {
+            return false; /* a constant cannot say which flags are undefined */
+        }
+    }
     *first = ir_imm(r, e.res[0]);
     for (unsigned n = 1; n < def->num_results; n++) {
         if (out && out[n - 1]) {

@@ -362,6 +362,22 @@ void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r)
     pthread_mutex_unlock(&c->lock);
 }
 
+const TcgRegion *tcg_slot_region(const TcgSlot *slot)
+{
+    return slot->region;
+}
+
+void tcg_link_through(TcgCache *c, TcgSlot *slot)
+{
+    const TcgRegion *r = slot->region;
+
+    pthread_mutex_lock(&c->lock);
+    if (slot->through && slot->target == NULL) {
+        set_jump(c, slot, r->checked + slot->through);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void unlink_incoming(TcgCache *c, TcgRegion *r)
 {
     TcgSlot *s = r->incoming;
@@ -379,8 +395,15 @@ static void unlink_incoming(TcgCache *c, TcgRegion *r)
 
 void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
 {
-    uint32_t *e = &tcg_runtime(c, state)->jump_table[r->key.pc & (TCG_JUMP_TABLE - 1)];
+    TcgRuntime *rt = tcg_runtime(c, state);
+    uint32_t n = r->key.pc & (TCG_JUMP_TABLE - 1), *e = &rt->jump_table[n];
 
+    if (*e == 0) {
+        if (rt->num_remembered < TCG_REMEMBERED) {
+            rt->remembered[rt->num_remembered] = (uint16_t)n;
+        }
+        rt->num_remembered++;
+    }
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(e, 0, __ATOMIC_RELAXED); /* removed meanwhile: its remover may have missed this */

@@ -308,9 +308,10 @@ static void run_memory(Run *run, const IrInsn *in)
 static void run_global(Run *run, const IrInsn *in)
 {
     const TcgGuest *g = run->r->guest;
-    const TcgGlobal *gl = &g->globals[in->imm];
+    const TcgGlobal *gl = in->op >= IR_get && in->op <= IR_setv && in->imm < g->num_globals
+                              ? &g->globals[in->imm] : NULL;
     uint64_t v = value(run, in->arg[0]);
-    uint32_t f = 0;
+    uint64_t f = 0;
 
     switch (in->op) {
     case IR_get:
@@ -320,12 +321,12 @@ static void run_global(Run *run, const IrInsn *in)
         memcpy(slot(run, gl->offset), &v, 8);
         break;
     case IR_getf:
-        memcpy(&f, slot(run, g->flags_offset), 4);
+        memcpy(&f, slot(run, g->flags_offset), 8);
         run->val[run->n << 2] = f | (uint64_t)run->it->flags_undefined << IR_UNDEF_SHIFT;
         break;
     case IR_setf:
         f = v & IR_FLAGS;
-        memcpy(slot(run, g->flags_offset), &f, 4);
+        memcpy(slot(run, g->flags_offset), &f, 8);
         run->it->flags_undefined = v >> IR_UNDEF_SHIFT & IR_FLAGS;
         break;
     case IR_getv:

@@ -36,7 +36,7 @@ typedef struct {
 
 /* The register arguments and result of a native op. */
 typedef struct {
-    uint8_t vec[3][64];    /* vector arguments in order of ops.def; native_st: 0 is the value */
+    uint8_t vec[3][64];    /* vector arguments by their order in ops.def, absent ones too */
     uint8_t mem[64];       /* native_m: what was loaded; native_st: set to what to store */
     uint64_t integer;      /* native_vi: the argument */
     uint8_t result[64];
@@ -52,8 +52,9 @@ typedef struct IrInterp {
     bool (*load)(struct IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu);
     bool (*store)(struct IrInterp *it, uint64_t addr, const void *buf, unsigned size,
                   unsigned mmu);
-    /* Runs a native op; NULL: they stop the run. False: it faults. */
+    /* Runs a native op (tcg/native-run.h); NULL: they stop the run. False: it faults. */
     bool (*native)(struct IrInterp *it, const IrInsn *in, IrNativeIo *io);
+    void *native_opaque;
 
     bool attention;     /* what poll looks at */
     bool raised;        /* a helper with FAULTS sets this instead of leaving */

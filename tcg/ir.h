@@ -172,7 +172,7 @@ typedef struct {
     const TcgGlobal *globals;
     unsigned num_globals;
     uint32_t state_size;
-    uint32_t flags_offset;     /* uint32_t slot, layout of IR_FLAGS bits, other bits kept 0 */
+    uint32_t flags_offset;     /* uint64_t slot, IR_FLAGS bits; others 0 outside translated code */
     uint32_t spill_offset;     /* TCG_SPILL_SLOTS of 64 bytes, 64-byte aligned, the translator's own */
     uint32_t runtime_offset;   /* TcgRuntime (tcg/runtime.h) inside the state */
     bool big_endian;           /* of guest memory */

@@ -23,14 +23,27 @@ TcgRuntime *tcg_runtime(const TcgCache *c, void *state)
     return (TcgRuntime *)((uint8_t *)state + c->config.guest->runtime_offset);
 }
 
+void tcg_forget_returns(TcgCache *c, void *state)
+{
+    TcgRuntime *rt = tcg_runtime(c, state);
+
+    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
+        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    }
+}
+
 void tcg_forget(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
 
-    memset(rt->jump_table, 0, sizeof(rt->jump_table));
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    if (rt->num_remembered > TCG_REMEMBERED) {
+        memset(rt->jump_table, 0, sizeof(rt->jump_table));
     }
+    for (uint32_t n = 0; n < rt->num_remembered && n < TCG_REMEMBERED; n++) {
+        rt->jump_table[rt->remembered[n]] = 0;
+    }
+    rt->num_remembered = 0;
+    tcg_forget_returns(c, state);
 }
 
 void *tcg_state_new(TcgCache *c, Error **errp)

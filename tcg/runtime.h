@@ -57,7 +57,7 @@ enum {
     TCG_ACCESS_MMU_SHIFT = 8,
 };
 
-enum { TCG_RETURN_RING = 32, TCG_JUMP_TABLE = 1 << 16 };
+enum { TCG_RETURN_RING = 32, TCG_JUMP_TABLE = 1 << 16, TCG_REMEMBERED = 256 };
 
 typedef struct TcgRuntime {
     void *self;               /* the state */
@@ -85,6 +85,10 @@ typedef struct TcgRuntime {
      */
     void (*slow_load)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
     void (*slow_store)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
+
+    /* Entries of jump_table in use, for tcg_forget(); more than TCG_REMEMBERED: all. */
+    uint32_t num_remembered;
+    uint16_t remembered[TCG_REMEMBERED];
 
     uint8_t bounce[64] __attribute__((aligned(64)));
     TcgTlb tlb[TCG_MMU_INDEXES];
@@ -168,11 +172,23 @@ TcgRegion *tcg_find(TcgCache *c, const TcgKey *key);
 /* Links slot to r when both are still valid. System mode: the caller knows that the link may be kept. */
 void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r);
 
+/*
+ * System mode: the exit may not be linked, for its target is on a page that may come to be mapped elsewhere. From
+ * now on it goes through the jump table.
+ */
+void tcg_link_through(TcgCache *c, TcgSlot *slot);
+
 /* exit_ind finds r by its pc from now on. */
 void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
 
-/* Forgets all that tcg_remember() said: the address space has changed. */
+/* Forgets all that tcg_remember() said, and predicted returns: the address space has changed. Cheap. */
 void tcg_forget(TcgCache *c, void *state);
+
+/* Forgets the predicted returns only: the mode has changed. */
+void tcg_forget_returns(TcgCache *c, void *state);
+
+/* The region that slot is an exit of. */
+const TcgRegion *tcg_slot_region(const TcgSlot *slot);
 
 /* Removes the regions made from physical addresses start to end - 1; returns how many. */
 unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end);

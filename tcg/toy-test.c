@@ -13,7 +13,7 @@
 typedef struct {
     uint64_t r[4];
     uint8_t x[2][64];
-    uint32_t flags;
+    uint64_t flags;
     uint32_t word;
     uint8_t memory[4096];
 } Toy;

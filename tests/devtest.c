@@ -58,6 +58,11 @@ static void request_shutdown(Machine *m, ShutdownCause cause)
     ((DevTest *)m->opaque)->shutdowns++;
 }
 
+static void request_suspend(Machine *m)
+{
+    ((DevTest *)m->opaque)->suspends++;
+}
+
 static void request_exit(Machine *m, int status)
 {
     ((DevTest *)m->opaque)->exit_status = status;
@@ -66,7 +71,7 @@ static void request_exit(Machine *m, int status)
 static const MachineHost host = {
     .request_reset = request_reset,
     .request_shutdown = request_shutdown,
-    .request_suspend = NULL,
+    .request_suspend = request_suspend,
     .request_exit = request_exit,
 };
 

@@ -35,7 +35,7 @@ typedef struct {
     IsaBus *isa;
     PciBus *pci;
     DevTestLine isa_lines[16], pci_lines[4];
-    unsigned resets, shutdowns; /* that the guest asked for */
+    unsigned resets, shutdowns, suspends; /* that the guest asked for */
     int exit_status;       /* by request_exit; -1 */
     GPtrArray *classes;
 } DevTest;

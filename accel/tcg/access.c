@@ -69,7 +69,7 @@ static void device_load(TcgVcpu *t, const Piece *p, uint8_t *buf)
 
         n = unit(p, done);
         address_space_ld(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
-                         (MemTxAttrs){ .from_cpu = true }, &value);
+                         (MemTxAttrs){ .from_cpu = true, .requester_id = t->v->index }, &value);
         memcpy(buf + done, &value, n);
     }
 }
@@ -82,7 +82,7 @@ static void device_store(TcgVcpu *t, const Piece *p, const uint8_t *buf)
         n = unit(p, done);
         memcpy(&value, buf + done, n);
         address_space_st(piece_as(t, p), piece_phys(t, p) + done, n, DEVICE_LITTLE_ENDIAN,
-                         (MemTxAttrs){ .from_cpu = true }, value);
+                         (MemTxAttrs){ .from_cpu = true, .requester_id = t->v->index }, value);
     }
 }
 
@@ -157,6 +157,19 @@ void access_load(TcgVcpu *t, vaddr addr, void *buf, unsigned size, unsigned mmu)
     }
 }
 
+/* The checks of a store, and its effect on translated code, before a read-modify-write reads. */
+static void access_prepare_store(TcgVcpu *t, vaddr addr, unsigned size, unsigned mmu)
+{
+    Piece p[2];
+    unsigned n = find_pieces(t, addr, size, TCG_WRITE, mmu, p);
+
+    for (unsigned i = 0; i < n; i++) {
+        if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
+            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+        }
+    }
+}
+
 void access_store(TcgVcpu *t, vaddr addr, const void *buf, unsigned size, unsigned mmu)
 {
     const uint8_t *in = buf;
@@ -215,4 +228,38 @@ uint8_t *tcg_host(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, unsigned 
     }
     *len = room;
     return (uint8_t *)(uintptr_t)(addr + p[0].e->addend);
+}
+
+/* From translated code, after a miss of the inline compare ---------------------------- */
+
+static void check_alignment(TcgVcpu *t, uint64_t addr, uint32_t access)
+{
+    unsigned size = 1u << (access & TCG_ACCESS_SIZE);
+
+    if ((access & TCG_ACCESS_ALIGNED) && (addr & (size - 1))) {
+        t->arch->raise_unaligned(t->v, size);
+    }
+}
+
+void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t retaddr)
+{
+    TcgVcpu *t = tcg_current_vcpu();
+    unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
+
+    check_alignment(t, addr, access);
+    if (access & (TCG_ACCESS_RMW | TCG_ACCESS_WRITE)) {
+        access_prepare_store(t, addr, size, mmu);
+    }
+    if (access & TCG_ACCESS_WRITE) {
+        return; /* nothing is read: the store follows, after the instruction's own work */
+    }
+    access_load(t, addr, t->rt->bounce, size, mmu);
+}
+
+void access_slow_store(void *state, uint64_t addr, uint32_t access, uintptr_t retaddr)
+{
+    TcgVcpu *t = tcg_current_vcpu();
+
+    check_alignment(t, addr, access);
+    access_store(t, addr, t->rt->bounce, 1u << (access & TCG_ACCESS_SIZE), access >> TCG_ACCESS_MMU_SHIFT);
 }

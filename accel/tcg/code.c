@@ -1,15 +1,18 @@
 /*
- * Pages that hold translated code, and the regions a vCPU has.
+ * Pages that hold translated code, and finding regions.
  *
- * A region is good while the pages its bytes came from are still where they were (compared at each look-up) and unwritten (the
- * page's generation). A page that code was read from is "clean" for DIRTY_CODE, so that stores to it come to access_store
- * and those of devices to the memory listener; both end in code_written. What part of a page holds code is kept in pieces of 64
- * bytes, so that data beside code does not throw the code away.
+ * A region is found by the RAM it was made from, its address and its mode. A page that code was read from is "clean" for DIRTY_CODE, so
+ * that stores to it come to access_store and those of devices to the memory listener; both end in code_written. What part of a page
+ * holds code is kept in pieces of 64 bytes, so that stores to data beside code cost little.
+ *
+ * What is found by address alone (links across exits, indirect exits, returns) is right as long as the address space and the mode
+ * stay: links are made inside a page and a mode only, the rest is forgotten when the TLB is flushed or the mode changes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "accel/tcg/internal.h"
+#include "util/log.h"
 
 enum { GRANULE_BITS = 6 };
 
@@ -58,40 +61,39 @@ static uint64_t granules(ram_addr ram, uint64_t len)
     return (UINT64_MAX >> (63 - (last - first))) << first;
 }
 
-static bool in_running(const TcgVcpu *t, const CodePage *p)
+/* Nothing was translated from the page any more: stores to it need not come here. */
+static void unwatch(TcgAccel *a, CodePage *p)
 {
-    return t && t->in_code && t->running && (t->running->page[0] == p || t->running->page[1] == p);
+    if (!atomic_load(&p->readers) && !tcg_page_has_code(a->cache, p->ram)) {
+        atomic_store(&p->watched, false); /* a translator that sets it again reads the bytes after that */
+        atomic_store(&p->used, 0);
+    }
 }
 
 /*
- * The store that is under way must be seen by the very next instruction (SDM vol. 3, 8.1.3 for the processor that stores): when
- * it hits the region that runs, the instruction is done again alone, in a region that ends after it.
+ * The store that is under way must be seen by the very next instruction (SDM vol. 3, 8.1.3 for the processor that stores), which
+ * may be part of what runs: when it hits code, its instruction is done again alone.
  */
-static void leave_running(TcgVcpu *t)
-{
-    t->force_one = true;
-    longjmp(t->env, LEAVE_ONE_INSN);
-}
-
 void code_written(TcgAccel *a, TcgVcpu *t, ram_addr ram, uint64_t len)
 {
     CodePage *p = code_page_find(a, ram & ~(ram_addr)0xfff);
+    unsigned n;
 
     a->code_writes++;
     if (!p || !atomic_load(&p->watched)) {
         return;
     }
-    /* After a device's write nobody watches the page any more: all of its code goes. */
     if (t && !(atomic_load(&p->used) & granules(ram, len)) && !atomic_load(&p->readers)) {
         return;
     }
-    if (in_running(t, p) && t->running->num_insns > 1) {
-        leave_running(t);
+    /* After a device's write nobody watches the page any more: all of its code goes. */
+    n = t ? tcg_invalidate(a->cache, ram, ram + len) : tcg_invalidate(a->cache, p->ram, p->ram + 0x1000);
+    a->invalidations += n;
+    unwatch(a, p);
+    if (t && n && !t->in_one && t->rt->running) {
+        t->force_one = true;
+        tcg_leave_how(t, LEAVE_ONE_INSN);
     }
-    atomic_store(&p->watched, false); /* a translator that sets it again reads the bytes after that */
-    atomic_store(&p->used, 0);
-    atomic_fetch_add(&p->gen, 1);
-    a->invalidations++;
 }
 
 /* Translation ------------------------------------------------------------- */
@@ -130,7 +132,6 @@ static void note_page(TcgVcpu *t, unsigned slot, const TlbInfo *info)
     drop_page(t, slot);
     t->fetched[slot] = code_page(t->accel, info->ram);
     atomic_fetch_add(&t->fetched[slot]->readers, 1);
-    t->fetched_gen[slot] = atomic_load(&t->fetched[slot]->gen);
     s = address_space_section(as, info->phys);
     if (s.mr && s.mr->block) {
         watch_page(s.mr->block->map, t->fetched[slot]);
@@ -166,127 +167,205 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     return done;
 }
 
-static void region_free(InterpRegion *r)
-{
-    if (r) {
-        free(r->ir.insns);
-        free(r);
-    }
-}
-
-static InterpRegion *region_new(TcgVcpu *t, const TcgTranslation *tr)
-{
-    InterpRegion *r = calloc(1, sizeof(*r));
-    size_t size = t->ir.num_insns * sizeof(IrInsn);
-
-    if (!r || !(r->ir.insns = malloc(size))) {
-        abort(); /* out of memory for one region */
-    }
-    memcpy(r->ir.insns, t->ir.insns, size);
-    r->ir.num_insns = r->ir.max_insns = t->ir.num_insns;
-    r->ir.num_blocks = t->ir.num_blocks;
-    r->ir.guest = t->ir.guest;
-    r->pc = tr->pc;
-    r->end = tr->end;
-    r->key = tr->key;
-    r->num_insns = tr->num_insns;
-    return r;
-}
-
-/* Which pages r's bytes are from, and that they are code now. */
-static void region_pages(TcgVcpu *t, InterpRegion *r)
-{
-    unsigned pages = ((r->end - 1) & t->page_mask) != (r->pc & t->page_mask) ? 2 : 1;
-
-    for (unsigned n = 0; n < pages && !t->uncached; n++) {
-        vaddr page = (r->pc & t->page_mask) + (n ? ~t->page_mask + 1 : 0);
-        vaddr from = n ? page : r->pc, to = pages == 2 && n == 0 ? page - t->page_mask : r->end;
-        CodePage *p = t->fetched[n];
-
-        r->phys[n] = t->fetched_phys[n];
-        r->page[n] = p;
-        r->gen[n] = t->fetched_gen[n];
-        atomic_fetch_or(&p->used, granules(p->ram + (from & ~t->page_mask), to - from));
-    }
-}
-
 static void drop_pages(TcgVcpu *t)
 {
     drop_page(t, 0);
     drop_page(t, 1);
 }
 
-static InterpRegion *translate(TcgVcpu *t, const TcgPoint *at, bool one)
+/* Says which bytes of their pages are code. */
+static void mark_used(TcgVcpu *t, vaddr pc, vaddr end)
 {
-    TcgTranslation tr = { .region = &t->ir, .pc = at->pc, .key = at->key, .fetch = fetch, .opaque = t };
-    InterpRegion *r;
+    unsigned pages = ((end - 1) & t->page_mask) != (pc & t->page_mask) ? 2 : 1;
 
-    tr.max_insns = one || at->one_insn || t->accel->conf.one_insn_per_tb ? 1 : 64;
-    t->fetch_mmu = at->fetch_mmu;
-    t->fetch_page = at->pc & t->page_mask;
+    for (unsigned n = 0; n < pages && !t->uncached; n++) {
+        vaddr page = (pc & t->page_mask) + (n ? ~t->page_mask + 1 : 0);
+        vaddr from = n ? page : pc, to = pages == 2 && n == 0 ? page - t->page_mask : end;
+        CodePage *p = t->fetched[n];
+
+        atomic_fetch_or(&p->used, granules(p->ram + (from & ~t->page_mask), to - from));
+    }
+}
+
+static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opaque)
+{
+    TcgVcpu *t = opaque;
+
+    drop_pages(t);
     t->uncached = false;
-    ir_region_reset(&t->ir);
-    t->arch->translate(t->v, &tr);
-    if (tr.num_insns == 0) {
-        drop_pages(t);
+    t->tr.region = r;
+    t->arch->translate(t->v, &t->tr);
+    if (t->tr.num_insns == 0) {
+        return false;
+    }
+    mark_used(t, t->tr.pc, t->tr.end);
+    built->guest_size = (uint32_t)(t->tr.end - t->tr.pc);
+    if (!t->uncached && ((t->tr.end - 1) & t->page_mask) != (t->tr.pc & t->page_mask)) {
+        built->page2 = t->fetched[1]->ram;
+    }
+    t->accel->guest_insns += t->tr.num_insns;
+    return true;
+}
+
+/* Throws all translations away, while no vCPU runs any. */
+static void flush_all(TcgVcpu *t)
+{
+    TcgAccel *a = t->accel;
+
+    atomic_store(&a->flush_wanted, true);
+    for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
+        tcg_kick_vcpu(a->accel.vcpus[n]);
+    }
+    pthread_rwlock_unlock(&a->running);
+    pthread_rwlock_wrlock(&a->running);
+    tcg_flush(a->cache);
+    atomic_store(&a->flush_wanted, false);
+    pthread_rwlock_unlock(&a->running);
+    pthread_rwlock_rdlock(&a->running);
+    t->slot = NULL;
+}
+
+/* NULL: refused by the emitter; t->ir has the region then. */
+static TcgRegion *translate(TcgVcpu *t, const TcgKey *key)
+{
+    TcgRegion *r = NULL;
+    TcgTranslated got;
+    TcgBuilt built;
+
+    while ((got = tcg_translate(t->ctx, key, front_end, t, &r)) == TCG_FULL) {
+        flush_all(t);
+    }
+    if (got == TCG_REFUSED) {
+        ir_region_reset(&t->ir);
+        got = front_end(&t->ir, key, &built, t) ? TCG_REFUSED : TCG_NOTHING;
+        r = NULL;
+    }
+    drop_pages(t);
+    if (got == TCG_NOTHING) {
         t->arch->raise_fault(t->v);
     }
-    r = region_new(t, &tr);
-    region_pages(t, r);
-    drop_pages(t);
-    t->accel->regions++;
-    t->accel->guest_insns += r->num_insns;
-    t->accel->ir_ops += r->ir.num_insns;
     return r;
 }
 
 /* Look-up -------------------------------------------------------------------- */
 
-static bool page_still(TcgVcpu *t, const InterpRegion *r, unsigned n, vaddr addr, const TcgPoint *at)
+static uint32_t mode_slot(uint64_t key, bool one)
+{
+    return ((key ^ key >> 29 ^ one) * 0x9e3779b97f4a7c15ull >> 40) & (MODES - 1);
+}
+
+/* The number of a mode. There is always room: when half is used, all translations and numbers go. */
+static uint32_t mode_id(TcgVcpu *t, uint64_t key, bool one)
+{
+    TcgAccel *a = t->accel;
+    uint32_t n = mode_slot(key, one), id;
+
+    while ((id = atomic_load(&a->modes[n].id))) {
+        if (a->modes[n].key == key && a->modes[n].one == one) {
+            return id;
+        }
+        n = (n + 1) & (MODES - 1);
+    }
+    mutex_lock(&a->lock);
+    for (n = mode_slot(key, one); (id = atomic_load(&a->modes[n].id)); n = (n + 1) & (MODES - 1)) {
+        if (a->modes[n].key == key && a->modes[n].one == one) {
+            break;
+        }
+    }
+    if (!id) {
+        a->modes[n].key = key;
+        a->modes[n].one = one;
+        id = ++a->num_modes;
+        atomic_store(&a->modes[n].id, id);
+    }
+    mutex_unlock(&a->lock);
+    return id;
+}
+
+static void renew_modes(TcgVcpu *t)
+{
+    TcgAccel *a = t->accel;
+
+    if (__atomic_load_n(&a->num_modes, __ATOMIC_RELAXED) < MODES / 2) {
+        return;
+    }
+    flush_all(t);
+    pthread_rwlock_unlock(&a->running);
+    pthread_rwlock_wrlock(&a->running);
+    memset(a->modes, 0, sizeof(a->modes));
+    a->num_modes = 0;
+    tcg_flush(a->cache);
+    pthread_rwlock_unlock(&a->running);
+    pthread_rwlock_rdlock(&a->running);
+}
+
+/* Whether the second page that r was made from is still the one behind its address. */
+static bool second_page_same(TcgVcpu *t, const TcgRegion *r, const TcgPoint *at)
 {
     TlbInfo *info;
 
-    if (!r->page[n]) {
-        return n == 1;
+    if (r->page[1] == TCG_NO_PAGE) {
+        return true;
     }
-    if (!tlb_lookup(t, addr, TCG_EXEC, at->fetch_mmu, &info)) {
+    if (!tlb_lookup(t, (at->pc & t->page_mask) + (~t->page_mask + 1), TCG_EXEC, at->fetch_mmu, &info)) {
         t->arch->raise_fault(t->v);
     }
-    return info->phys == r->phys[n] && info->ram == r->page[n]->ram && atomic_load(&r->page[n]->gen) == r->gen[n];
+    return info->ram >> t->arch->guest->page_bits == r->page[1];
 }
 
-static bool region_is(TcgVcpu *t, const InterpRegion *r, const TcgPoint *at)
+TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
 {
-    return r && r->pc == at->pc && r->key == at->key && page_still(t, r, 0, at->pc, at) &&
-           page_still(t, r, 1, (at->pc & t->page_mask) + (~t->page_mask + 1), at);
-}
+    bool one = t->force_one || at->one_insn || t->accel->conf.one_insn_per_tb;
+    TcgKey key = { .pc = at->pc };
+    TcgRegion *r;
+    TlbInfo *info;
 
-InterpRegion *region_find(TcgVcpu *t, const TcgPoint *at)
-{
-    uint64_t h = (at->pc ^ at->key ^ at->key >> 17) * 0x9e3779b97f4a7c15ull;
-    InterpRegion **slot = &t->regions[h >> 49 & (REGION_SLOTS - 1)], *r;
-    bool one = t->force_one;
-
+    t->in_one = t->force_one;
     t->force_one = false;
-    if (!one && region_is(t, *slot, at)) {
-        return *slot;
+    renew_modes(t);
+    key.mode = mode_id(t, at->key, one);
+    if (!tlb_lookup(t, at->pc, TCG_EXEC, at->fetch_mmu, &info)) {
+        t->arch->raise_fault(t->v);
     }
-    r = translate(t, at, one);
-    if (t->uncached || one) {
-        region_free(t->temporary);
-        t->temporary = r;
+    if (info->ram == RAM_ADDR_INVALID) {
+        key.phys = (1ull << 62) + ((uint64_t)atomic_fetch_add(&t->accel->uncached, 1) << 12); /* never found again */
     } else {
-        region_free(*slot);
-        *slot = r;
+        key.phys = info->ram | (at->pc & ~t->page_mask);
+        r = tcg_find(t->accel->cache, &key);
+        if (r && second_page_same(t, r, at)) {
+            return r;
+        }
+        if (r) {
+            tcg_invalidate(t->accel->cache, key.phys, key.phys + 1);
+        }
     }
-    return r;
+    t->tr = (TcgTranslation){ .pc = at->pc, .key = at->key, .max_insns = one ? 1 : 64, .fetch = fetch, .opaque = t };
+    t->fetch_mmu = at->fetch_mmu;
+    t->fetch_page = at->pc & t->page_mask;
+    return translate(t, &key);
 }
 
-void regions_free(TcgVcpu *t)
+void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)
 {
-    for (unsigned n = 0; n < REGION_SLOTS; n++) {
-        region_free(t->regions[n]);
+    TcgSlot *slot = t->slot;
+
+    t->slot = NULL;
+    if (at->one_insn || t->in_one || r->page[1] != TCG_NO_PAGE || r->key.phys >> 62 || log_enabled(LOG_NOCHAIN)) {
+        return;
     }
-    free(t->regions);
-    region_free(t->temporary);
+    /* Inside a page the address of the target is the source's: a link holds as long as the source is entered rightly. */
+    if (slot) {
+        const TcgRegion *from = tcg_slot_region(slot);
+
+        if (((from->key.pc ^ r->key.pc) & t->page_mask) == 0 && from->key.mode == r->key.mode) {
+            tcg_link(t->accel->cache, slot, r);
+        }
+    }
+    tcg_remember(t->v->state, t->accel->cache, r);
+}
+
+void regions_forget(TcgVcpu *t)
+{
+    tcg_forget(t->accel->cache, t->v->state);
+    t->slot = NULL;
 }

@@ -12,26 +12,38 @@
 /* A page of RAM that holds, or once held, translated code. Lives as long as the accelerator. */
 typedef struct CodePage {
     ram_addr ram;              /* of its first byte */
-    _Atomic uint32_t gen;      /* counts writes that hit code: regions of an older generation are dead */
     _Atomic uint64_t used;     /* bit n: code was translated from bytes 64n to 64n+63 */
     _Atomic uint32_t readers;  /* translations of its bytes under way */
     _Atomic bool watched;      /* stores to it come to code_written: set before its bytes are read */
     struct CodePage *next;
 } CodePage;
 
-enum { CODE_PAGE_BUCKETS = 1 << 12 };
+enum { CODE_PAGE_BUCKETS = 1 << 12, MODES = 1 << 12 };
+
+/* Mode keys have 64 bits here, 32 in tcg/: numbered as they appear. */
+typedef struct {
+    uint64_t key;
+    bool one;                  /* regions of one instruction */
+    _Atomic uint32_t id;       /* 0: free; stored last */
+} Mode;
 
 typedef struct TcgAccel {
     Accel accel;
     TcgAccelConf conf;
     MemoryListener listener;
     bool listening;
-    Mutex lock;                              /* LOCK_TRANSLATE: code_pages; CodePage.gen and used are atomic */
+    TcgCache *cache;                         /* made with the first vCPU, whose guest it is for */
+    Mutex lock;                              /* LOCK_TRANSLATE: adding to code_pages and modes; reading them takes none */
     CodePage *code_pages[CODE_PAGE_BUCKETS];
+    Mode modes[MODES];
+    uint32_t num_modes;
+    /* Held for reading by vCPUs that run, for writing to throw all translations away. */
+    pthread_rwlock_t running;
+    _Atomic bool flush_wanted;
     FairMutex turn;                          /* thread=single: who may run */
     _Atomic uint32_t waiting;                /* for turn */
-    /* info jit */
-    _Atomic uint64_t regions, guest_insns, ir_ops, code_writes, invalidations, flushes, page_flushes;
+    _Atomic uint32_t uncached;               /* regions of code that is not in RAM */
+    _Atomic uint64_t code_writes, invalidations, flushes, page_flushes, interpreted, guest_insns;
 } TcgAccel;
 
 /* Beside each TLB entry: where it leads. */
@@ -47,20 +59,7 @@ typedef struct {
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
 } TlbSide;
 
-/* A translated region, to be interpreted. */
-typedef struct InterpRegion {
-    vaddr pc, end;
-    uint64_t key;
-    hwaddr phys[2];            /* of the pages of pc and, when the first instruction crosses, of the next */
-    CodePage *page[2];
-    uint32_t gen[2];
-    uint32_t num_insns;        /* of the guest */
-    IrRegion ir;               /* insns of its own */
-} InterpRegion;
-
-enum { REGION_SLOTS = 1 << 15 };
-
-/* How a longjmp to env came about. */
+/* How translated code or a helper was left before its end. */
 typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN } TcgLeave;
 
 typedef struct TcgVcpu {
@@ -68,12 +67,19 @@ typedef struct TcgVcpu {
     TcgAccel *accel;
     const TcgArch *arch;
     TcgRuntime *rt;
+    TcgContext *ctx;
     jmp_buf env;
-    bool in_code;              /* a region runs: its pc is known */
+    TcgLeave leave;            /* set by who leaves */
+    bool moved;                /* the state is past the instruction under way: tcg_moved */
+    bool interpreting;         /* it.guest_pc is where */
     bool deliver;              /* an exception waits for arch->deliver */
+    bool force_one;            /* the next region has one instruction: it writes to code */
+    bool in_one;               /* that is running */
+    int fault_code;            /* si_code of a SIGFPE in translated code, or 0 */
     int64_t slice_end;         /* thread=single: until when others wait for their turn */
-    bool force_one;            /* the next region has one instruction: it writes to its own code */
     vaddr page_mask;
+    uint64_t last_key;
+    TcgSlot *slot;             /* the exit that was taken, to be linked */
 
     /*
      * Owner writes entries under tlb_lock, others set flags in write tags under it; owner's own reads and those of translated code
@@ -82,17 +88,16 @@ typedef struct TcgVcpu {
     Mutex tlb_lock;            /* LOCK_LEAF */
     TlbSide side[TCG_MMU_INDEXES];
 
-    InterpRegion **regions;       /* REGION_SLOTS */
-    InterpRegion *running;
-    InterpRegion *temporary;      /* of code that is not in RAM */
-    IrRegion ir;               /* being built */
-    IrInterp it;
-    CodePage *fetched[2];      /* pages the translation under way has read */
+    /* The translation under way */
+    TcgTranslation tr;
+    CodePage *fetched[2];      /* pages it has read */
     hwaddr fetched_phys[2];
     vaddr fetch_page;
-    uint32_t fetched_gen[2];
-    bool uncached;
     uint8_t fetch_mmu;
+    bool uncached;
+
+    IrRegion ir;               /* of a region that the emitter cannot do */
+    IrInterp it;
 } TcgVcpu;
 
 static inline TcgVcpu *tcg_vcpu(Vcpu *v)
@@ -102,7 +107,11 @@ static inline TcgVcpu *tcg_vcpu(Vcpu *v)
 
 /* run.c */
 VcpuExit tcg_run(Vcpu *);
-void tcg_kick_vcpu(Vcpu *);         /* any thread */
+void tcg_kick_vcpu(Vcpu *);    /* any thread */
+void tcg_install_signals(void);
+void tcg_set_current(TcgVcpu *);
+TcgVcpu *tcg_current_vcpu(void); /* of this thread */
+_Noreturn void tcg_leave_how(TcgVcpu *, TcgLeave);
 
 /* tlb.c */
 void tlb_init(TcgVcpu *);
@@ -117,6 +126,9 @@ void tlb_unprotect(TcgVcpu *, TcgTlbEntry *, MemoryMap *, ram_addr);
 /* access.c: any size up to 64 bytes, any alignment. Leave on a fault. */
 void access_load(TcgVcpu *, vaddr, void *buf, unsigned size, unsigned mmu);
 void access_store(TcgVcpu *, vaddr, const void *buf, unsigned size, unsigned mmu);
+/* TcgRuntime.slow_load, slow_store. */
+void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t retaddr);
+void access_slow_store(void *state, uint64_t addr, uint32_t access, uintptr_t retaddr);
 
 /* code.c: pages of code, regions */
 CodePage *code_page_find(TcgAccel *, ram_addr page);
@@ -126,9 +138,13 @@ static inline bool code_watched(TcgAccel *a, ram_addr page)
 
     return p && atomic_load(&p->watched);
 }
-/* RAM [ram, ram+len), inside a page, is about to be written by t (NULL: a device). Leaves when the running region is hit. */
+/* RAM [ram, ram+len), inside a page, is about to be written by t (NULL: a device). Leaves when there was code. */
 void code_written(TcgAccel *, TcgVcpu *, ram_addr, uint64_t len);
-InterpRegion *region_find(TcgVcpu *, const TcgPoint *);
-void regions_free(TcgVcpu *);
+/* The region at a point; NULL: the emitter cannot do it, and t->ir holds it. */
+TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
+/* Indirect exits find r; links from t->slot to r where that is safe. */
+void region_connect(TcgVcpu *, TcgRegion *r, const TcgPoint *);
+/* The address space or mode has changed: nothing found by address alone is right any more. */
+void regions_forget(TcgVcpu *);
 
 #endif

@@ -1,5 +1,6 @@
 /* The run loop of a vCPU: see accel/tcg/tcg.h. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,31 +12,81 @@
 
 enum { TURN_NS = 1000000 };
 
+/* Leaving ------------------------------------------------------------------ */
+
+_Noreturn void tcg_leave_how(TcgVcpu *t, TcgLeave how)
+{
+    t->leave = how;
+    if (t->rt->running) {
+        tcg_raise(t->accel->cache, t->v->state);
+    }
+    longjmp(t->env, 1);
+}
+
 _Noreturn void tcg_leave(Vcpu *v)
 {
-    longjmp(tcg_vcpu(v)->env, LEAVE_EXCEPTION);
+    tcg_leave_how(tcg_vcpu(v), LEAVE_EXCEPTION);
 }
 
 _Noreturn void tcg_leave_to_loop(Vcpu *v)
 {
-    longjmp(tcg_vcpu(v)->env, LEAVE_LOOP);
+    tcg_vcpu(v)->moved = true;
+    tcg_leave_how(tcg_vcpu(v), LEAVE_LOOP);
 }
 
 void tcg_moved(Vcpu *v)
 {
-    tcg_vcpu(v)->in_code = false;
+    tcg_vcpu(v)->moved = true;
 }
 
-/* After a longjmp: where the guest is. */
-static void left(TcgVcpu *t, TcgLeave how)
+/* The instruction at pc was left before its end. */
+static void left(TcgVcpu *t, vaddr pc, uint32_t word)
 {
-    if (t->in_code && how != LEAVE_LOOP) {
-        t->arch->restore(t->v, t->it.guest_pc, t->it.guest_word);
+    if (!t->moved) {
+        t->arch->restore(t->v, pc, word);
     }
-    t->in_code = false;
-    t->running = NULL;
-    t->deliver = how == LEAVE_EXCEPTION;
+    t->deliver = t->leave == LEAVE_EXCEPTION;
 }
+
+/*
+ * Signals of translated code: the poll page that a kick closed, and floating-point and divide errors. They arrive in the thread that
+ * caused them; which vCPU that is, only a variable of the thread can tell a signal handler.
+ */
+static _Thread_local TcgVcpu *current;
+
+void tcg_set_current(TcgVcpu *t)
+{
+    current = t;
+}
+
+TcgVcpu *tcg_current_vcpu(void)
+{
+    return current;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *ucontext)
+{
+    TcgVcpu *t = current;
+
+    if (t && tcg_fault(t->accel->cache, t->v->state, ucontext, info->si_addr)) {
+        if (t->rt->exit_reason != TCG_EXIT_POLL) {
+            t->fault_code = sig == SIGFPE ? info->si_code : -1;
+        }
+        return;
+    }
+    signal(sig, SIG_DFL); /* not ours: the instruction is run again and ends the process */
+}
+
+void tcg_install_signals(void)
+{
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGSEGV, &sa, NULL);
+    sigaction(SIGFPE, &sa, NULL);
+}
+
+/* Running -------------------------------------------------------------------- */
 
 static void print_to_file(void *file, const char *text)
 {
@@ -56,21 +107,16 @@ static void log_region(TcgVcpu *t, const TcgPoint *at)
     }
 }
 
-/* Runs one region; returns normally unless it faults. */
-static void run_region(TcgVcpu *t, const TcgPoint *at)
+/* The emitter refused the region in t->ir. */
+static void interpret(TcgVcpu *t)
 {
-    InterpRegion *r = region_find(t, at);
     IrStop stop;
 
-    if (log_enabled(LOG_EXEC | LOG_CPU)) {
-        log_region(t, at);
-    }
-    t->running = r;
-    t->it.guest_pc = at->pc;
-    t->in_code = true;
-    stop = ir_interp(&t->it, &r->ir);
-    t->in_code = false;
-    t->running = NULL;
+    t->accel->interpreted++;
+    log_item(LOG_UNIMP, "translator: interprets 0x%" PRIx64 ": %s\n", t->tr.pc, tcg_refused_op(t->ctx));
+    t->it.guest_pc = t->tr.pc;
+    t->interpreting = true;
+    stop = ir_interp(&t->it, &t->ir);
     switch (stop.reason) {
     case IR_STOP_EXIT:
     case IR_STOP_EXIT_IND:
@@ -80,15 +126,85 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
         t->arch->leave(t->v, stop.slot);
         break;
     case IR_STOP_DIVIDE:
-        t->in_code = true; /* its pc is known */
         t->arch->raise_divide(t->v);
     case IR_STOP_FAULT: /* accesses leave by themselves: this is their alignment */
-        t->in_code = true;
-        t->arch->raise_unaligned(t->v, ir_width_bytes(r->ir.insns[stop.insn].w));
+        t->arch->raise_unaligned(t->v, ir_width_bytes(t->ir.insns[stop.insn].w));
     default: /* poll, budget: the instruction has not begun */
         t->arch->restore(t->v, stop.pc, stop.word);
         break;
     }
+    t->interpreting = false;
+}
+
+/* A host fault in translated code. */
+static void host_fault(TcgVcpu *t)
+{
+    int code = t->fault_code;
+
+    t->fault_code = 0;
+    t->arch->restore(t->v, t->rt->exit_pc, t->rt->exit_word);
+    t->moved = true; /* where it is is said already */
+    if (code == FPE_INTDIV || code == FPE_INTOVF) {
+        t->arch->raise_divide(t->v);
+    }
+    if (code < 0) {
+        abort(); /* translated code touched what it must not: our own bug */
+    }
+    t->arch->raise_float(t->v);
+}
+
+/* Runs a region and what is linked to it. */
+static void run_region(TcgVcpu *t, const TcgPoint *at)
+{
+    TcgRegion *r;
+
+    if (at->key != t->last_key) {
+        tcg_forget_returns(t->accel->cache, t->v->state); /* they go by address alone */
+        t->last_key = at->key;
+    }
+    r = region_find(t, at);
+    if (log_enabled(LOG_EXEC | LOG_CPU)) {
+        log_region(t, at);
+    }
+    t->moved = false;
+    if (!r) {
+        interpret(t);
+        return;
+    }
+    region_connect(t, r, at);
+    t->rt->key = r->key.mode;
+    switch (tcg_enter(t->accel->cache, t->v->state, r)) {
+    case TCG_EXIT_LINK:
+        t->slot = t->rt->exit_slot;
+        t->arch->set_pc(t->v, t->rt->exit_pc);
+        break;
+    case TCG_EXIT_LOOKUP:
+        t->arch->set_pc(t->v, t->rt->exit_pc);
+        break;
+    case TCG_EXIT_LEAVE:
+        t->arch->leave(t->v, t->rt->exit_code);
+        break;
+    case TCG_EXIT_POLL:
+    case TCG_EXIT_ICOUNT:
+        t->arch->set_pc(t->v, t->rt->exit_pc);
+        break;
+    case TCG_EXIT_RAISE:
+        if (t->fault_code) {
+            host_fault(t);
+        }
+        left(t, t->rt->exit_pc, t->rt->exit_word);
+        break;
+    }
+}
+
+/* The loop ------------------------------------------------------------------------ */
+
+/* Lets another vCPU throw all translations away. */
+static void yield_cache(TcgVcpu *t)
+{
+    pthread_rwlock_unlock(&t->accel->running);
+    pthread_rwlock_rdlock(&t->accel->running);
+    t->slot = NULL;
 }
 
 /* True when the loop must be left. */
@@ -96,7 +212,9 @@ static bool look_around(TcgVcpu *t)
 {
     uint32_t requests = atomic_load(&t->v->requests);
 
-    __atomic_store_n(&t->it.attention, false, __ATOMIC_RELAXED);
+    if (atomic_load(&t->accel->flush_wanted)) {
+        yield_cache(t);
+    }
     if (t->accel->waiting && clock_host_monotonic_ns() >= t->slice_end) {
         return true;
     }
@@ -125,7 +243,9 @@ static VcpuExit loop(TcgVcpu *t)
     for (;;) {
         TcgPoint at;
         VcpuExit stuck;
+        bool one;
 
+        t->moved = true; /* outside of instructions the state says where it is */
         if (t->deliver) {
             t->deliver = false;
             arch->deliver(t->v);
@@ -138,8 +258,11 @@ static VcpuExit loop(TcgVcpu *t)
             return stuck;
         }
         arch->point(t->v, &at);
+        t->leave = LEAVE_NONE;
+        one = at.one_insn;
         run_region(t, &at);
-        if (at.one_insn) {
+        if (one && t->leave == LEAVE_NONE) {
+            t->moved = true;
             arch->after_insn(t->v, &at);
         }
     }
@@ -163,17 +286,19 @@ VcpuExit tcg_run(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
     VcpuExit e;
-    int how;
 
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {
         take_turn(t);
     }
     rcu_enter();
-    how = setjmp(t->env);
-    if (how) {
-        left(t, how);
+    pthread_rwlock_rdlock(&t->accel->running);
+    t->slot = NULL;
+    if (setjmp(t->env)) {
+        left(t, t->it.guest_pc, t->it.guest_word); /* from the interpreter, or outside of regions: moved */
+        t->interpreting = false;
     }
     e = loop(t);
+    pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {
         fair_mutex_unlock(&t->accel->turn);
@@ -183,9 +308,7 @@ VcpuExit tcg_run(Vcpu *v)
 
 void tcg_kick_vcpu(Vcpu *v)
 {
-    TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
-
-    if (t) {
-        __atomic_store_n(&t->it.attention, true, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE)) {
+        tcg_kick(v->state);
     }
 }

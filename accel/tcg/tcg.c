@@ -47,28 +47,59 @@ static bool interp_store(IrInterp *it, uint64_t addr, const void *buf, unsigned 
 
 /* vCPUs ------------------------------------------------------------------------ */
 
+static bool make_cache(TcgAccel *a, const TcgGuest *guest, Error **errp)
+{
+    TcgConfig config = { .guest = guest, .check_key = true, .code_size = (size_t)a->conf.tb_size << 20 };
+
+    if (!a->cache) {
+        a->cache = tcg_cache_new(&config, errp);
+    }
+    return a->cache != NULL;
+}
+
+/* The state lies where translated code wants it, with its poll page. */
+static void *tcg_state(Accel *accel, const VcpuArch *arch, Error **errp)
+{
+    TcgAccel *a = (TcgAccel *)accel;
+
+    if (!arch->tcg) {
+        error_set(errp, "accelerator tcg: does not run %s processors", arch->name);
+        return NULL;
+    }
+    return make_cache(a, arch->tcg->guest, errp) ? tcg_state_new(a->cache, errp) : NULL;
+}
+
+static void tcg_state_end(Accel *accel, void *state)
+{
+    tcg_state_free(((TcgAccel *)accel)->cache, state);
+}
+
 static bool tcg_vcpu_init(Vcpu *v, Error **errp)
 {
     const TcgArch *arch = v->arch->tcg;
-    TcgVcpu *t;
+    TcgVcpu *t = calloc(1, sizeof(*t));
 
-    if (!arch) {
-        return error_set(errp, "accelerator tcg: does not run %s processors", v->arch->name);
-    }
-    t = calloc(1, sizeof(*t));
-    if (!t || !(t->regions = calloc(REGION_SLOTS, sizeof(*t->regions))) || !ir_region_init(&t->ir, arch->guest)) {
-        free(t ? t->regions : NULL);
+    if (!t || !ir_region_init(&t->ir, arch->guest)) {
         free(t);
         return error_set(errp, "accelerator tcg: no memory for CPU %u", v->index);
     }
     t->v = v;
     t->accel = (TcgAccel *)v->accel;
     t->arch = arch;
-    t->rt = (TcgRuntime *)((char *)v->state + arch->guest->runtime_offset);
-    t->rt->self = v->state;
+    t->ctx = tcg_context_new(t->accel->cache, errp);
+    if (!t->ctx) {
+        ir_region_finish(&t->ir);
+        free(t);
+        return false;
+    }
+    t->rt = tcg_runtime(t->accel->cache, v->state);
+    t->rt->slow_load = access_slow_load;
+    t->rt->slow_store = access_slow_store;
     t->page_mask = -1ull << arch->guest->page_bits;
     t->it = (IrInterp){ .state = v->state, .opaque = t, .load = interp_load, .store = interp_store };
     tlb_init(t);
+    tcg_thread_attach(v->state);
+    tcg_set_current(t);
     if (arch->init) {
         arch->init(v);
     }
@@ -85,8 +116,9 @@ static void tcg_vcpu_finish(Vcpu *v)
         return;
     }
     __atomic_store_n(&v->accel_data, NULL, __ATOMIC_RELEASE);
+    tcg_set_current(NULL);
     tlb_finish(t);
-    regions_free(t);
+    tcg_context_free(t->ctx);
     ir_region_finish(&t->ir);
     ir_interp_finish(&t->it);
     free(t);
@@ -95,21 +127,32 @@ static void tcg_vcpu_finish(Vcpu *v)
 static void print_jit(Accel *accel, void (*print)(void *, const char *), void *opaque)
 {
     TcgAccel *a = (TcgAccel *)accel;
-    char text[600];
+    TcgStats s = { 0 };
+    char text[900];
 
+    if (a->cache) {
+        tcg_stats(a->cache, &s);
+    }
     snprintf(text, sizeof(text),
              "Translation buffer state:\n"
+             "gen code size       %" PRIu64 "\n"
              "TB count            %" PRIu64 "\n"
+             "TB guest bytes      %" PRIu64 "\n"
              "guest instructions  %" PRIu64 "\n"
              "IR operations       %" PRIu64 "\n"
+             "links               %" PRIu64 "\n"
+             "interpreted runs    %" PRIu64 "\n"
+             "front end           %" PRIu64 " us\n"
+             "back end            %" PRIu64 " us\n"
              "\nStatistics:\n"
+             "TB flush count      %" PRIu64 "\n"
              "TB invalidate count %" PRIu64 "\n"
              "stores to code      %" PRIu64 "\n"
              "TLB full flushes    %" PRIu64 "\n"
              "TLB page flushes    %" PRIu64 "\n",
-             atomic_load(&a->regions), atomic_load(&a->guest_insns), atomic_load(&a->ir_ops),
-             atomic_load(&a->invalidations), atomic_load(&a->code_writes), atomic_load(&a->flushes),
-             atomic_load(&a->page_flushes));
+             s.code_bytes, s.regions, s.guest_bytes, atomic_load(&a->guest_insns), s.ir_ops, s.links,
+             atomic_load(&a->interpreted), s.front_ns / 1000, s.emit_ns / 1000, s.flushes, s.invalidated,
+             atomic_load(&a->code_writes), atomic_load(&a->flushes), atomic_load(&a->page_flushes));
     print(opaque, text);
 }
 
@@ -154,7 +197,13 @@ static void dirty_cleared(MemoryListener *l, DirtyClient client, ram_addr ram, u
 static bool tcg_realize(Object *o, Error **errp)
 {
     TcgAccel *a = (TcgAccel *)o;
+    pthread_rwlockattr_t attr;
 
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&a->running, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    tcg_install_signals();
     mutex_init(&a->lock, LOCK_TRANSLATE);
     fair_mutex_init(&a->turn, LOCK_UNORDERED);
     a->listener = (MemoryListener){ .commit = map_changed, .code_written = device_wrote_code,
@@ -182,11 +231,16 @@ static void tcg_unrealize(Object *o)
         }
         a->code_pages[n] = NULL;
     }
+    tcg_cache_free(a->cache);
+    a->cache = NULL;
+    pthread_rwlock_destroy(&a->running);
     fair_mutex_finish(&a->turn);
     mutex_finish(&a->lock);
 }
 
 static const AccelOps tcg_iface = {
+    .state_new = tcg_state,
+    .state_free = tcg_state_end,
     .vcpu_init = tcg_vcpu_init,
     .vcpu_finish = tcg_vcpu_finish,
     .run = tcg_run,

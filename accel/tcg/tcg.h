@@ -71,6 +71,7 @@ struct TcgArch {
     bool (*walk)(Vcpu *, vaddr, TcgAccess, unsigned mmu, TcgPage *);
     void (*raise_fault)(Vcpu *) __attribute__((noreturn));
     void (*raise_divide)(Vcpu *) __attribute__((noreturn));             /* udiv2, sdiv2 */
+    void (*raise_float)(Vcpu *) __attribute__((noreturn));  /* the host's SIGFPE of a vector operation */
     void (*raise_unaligned)(Vcpu *, unsigned size) __attribute__((noreturn)); /* IR_MEM_ALIGNED */
     void (*deliver)(Vcpu *);                            /* the exception noted in the state */
     void (*interrupts)(Vcpu *);                         /* requests are pending that are not the loop's own */

@@ -95,6 +95,7 @@ void tcg_tlb_flush(Vcpu *v)
         flush_one(t, mmu);
     }
     mutex_unlock(&t->tlb_lock);
+    regions_forget(t);
     t->accel->flushes++;
 }
 
@@ -114,6 +115,7 @@ void tcg_tlb_flush_page(Vcpu *v, vaddr addr)
         memset(&tlb->table[index_of(t, tlb, addr)], 0xff, sizeof(TcgTlbEntry));
     }
     mutex_unlock(&t->tlb_lock);
+    regions_forget(t);
     t->accel->page_flushes++;
 }
 

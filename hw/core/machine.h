@@ -53,6 +53,7 @@ struct Machine {
     MemoryRegion *memory, *io;  /* roots of the CPU's memory and of the port space */
     AddressSpace *as_memory, *as_io;
     Accel *accel;
+    const char *cpu_type;       /* class of its CPUs, as -cpu chose; NULL: MachineOps.default_cpu. Set before machine_create */
     Vcpu **vcpus;               /* by cpu-index; num_vcpus */
     unsigned num_vcpus;
     CpuTopology smp;

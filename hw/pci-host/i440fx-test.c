@@ -4,6 +4,8 @@
 #include "hw/pci-host/i440fx.gen.h"
 #include "tests/devtest.h"
 
+static MemoryRegion pci_memory;
+
 static DevTest *start(Device **host)
 {
     DevTest *t = devtest_new(&qclass_i440FX_pcihost, &qclass_i440FX);
@@ -11,9 +13,20 @@ static DevTest *start(Device **host)
     t->m->ram = &t->ram;
     memory_region_del(&t->ram);
     memory_region_add(t->m->memory, 0, &t->ram, 0); /* above PCI's space, as boards map it */
-    *host = device_new(t->m, "i440FX-pcihost", NULL, NULL, NULL, &error_abort, NULL);
+    memory_region_init(&pci_memory, t->m->map, NULL, "pci", 0);
+    memory_region_add(t->m->memory, 0, &pci_memory, -1);
+    *host = device_create(t->m, "i440FX-pcihost", NULL, NULL, NULL, &error_abort, NULL);
+    i440fx_set_pci_memory(*host, &pci_memory);
+    device_realize(*host, &error_abort);
     devtest_reset(t, OBJECT_COLD_RESET);
     return t;
+}
+
+static void end(DevTest *t, Device *host)
+{
+    object_unparent(OBJECT(host));
+    memory_region_finish(&pci_memory);
+    devtest_free(t);
 }
 
 static void config_write(DevTest *t, unsigned reg, unsigned size, uint32_t value)
@@ -45,7 +58,36 @@ static void test_config_ports(void)
     g_assert_cmphex(devtest_in(t, 0xcfc, 4), ==, 0xffffffff);
     devtest_out(t, 0xcf8, 4, 0xffffffff);  /* reserved bits read 0 */
     g_assert_cmphex(devtest_in(t, 0xcf8, 4), ==, 0x80fffffc);
-    devtest_free(t);
+    end(t, host);
+}
+
+static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)
+{
+    return 0x5a;
+}
+
+static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    *(uint64_t *)opaque = value;
+}
+
+/* A byte port inside the address register. */
+static void test_reset_port(void)
+{
+    static const MemoryOps ops = { .read = port_read, .write = port_write };
+    uint64_t written = 0;
+    Device *host;
+    DevTest *t = start(&host);
+    MemoryRegion port;
+
+    devtest_script(t, "outl 0xcf8 0x80001234; inb 0xcf9 = 0xff; outb 0xcf9 6; inl 0xcf8 = 0x80001234");
+    memory_region_init_io(&port, t->m->map, NULL, &ops, &written, "port", 1);
+    i440fx_set_reset_port(host, &port);
+    devtest_script(t, "inb 0xcf9 = 0x5a; outb 0xcf9 6; inw 0xcf8 = 0xffff; inb 0xcfa = 0xff; inl 0xcf8 = 0x80001234");
+    g_assert_cmphex(written, ==, 6);
+    i440fx_set_reset_port(host, NULL);
+    memory_region_finish(&port);
+    end(t, host);
 }
 
 /* Every segment in every mode, by a naive reading of table 5: what RAM has and what PCI has below. */
@@ -57,7 +99,7 @@ static void test_shadow(void)
     MemoryRegion rom;
 
     memory_region_init_ram(&rom, t->m->map, NULL, "rom", 0x40000, &error_abort);
-    memory_region_add(i440fx_pci_memory(host), 0xc0000, &rom, 0);
+    memory_region_add(&pci_memory, 0xc0000, &rom, 0);
     memset(memory_region_host(&rom), 0x11, 0x40000);
     memset(ram + 0xc0000, 0x22, 0x40000);
     for (unsigned n = 0; n < 13; n++) {
@@ -82,7 +124,7 @@ static void test_shadow(void)
     devtest_reset(t, OBJECT_WARM_RESET);
     g_assert_cmphex(devtest_read(t, 0xc8000, 1), ==, 0x11);
     memory_region_finish(&rom);
-    devtest_free(t);
+    end(t, host);
 }
 
 static uint8_t smm_read(Device *host, hwaddr a)
@@ -114,7 +156,7 @@ static void test_smram(void)
     g_assert_cmphex(devtest_read(t, 0xa0000, 1), ==, 0xff);
     devtest_reset(t, OBJECT_WARM_RESET);
     g_assert_cmphex(config_read(t, 0x72, 1), ==, 0x02);
-    devtest_free(t);
+    end(t, host);
 }
 
 static void test_fuzz(void)
@@ -123,13 +165,14 @@ static void test_fuzz(void)
     DevTest *t = start(&host);
 
     devtest_fuzz(t, &(DevTestFuzz){ .io_base = 0xcf8, .io_size = 8, .mem_base = 0xa0000, .mem_size = 0x60000, .rounds = 4000 });
-    devtest_free(t);
+    end(t, host);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/i440fx/config-ports", test_config_ports);
+    g_test_add_func("/i440fx/reset-port", test_reset_port);
     g_test_add_func("/i440fx/shadow", test_shadow);
     g_test_add_func("/i440fx/smram", test_smram);
     g_test_add_func("/i440fx/fuzz", test_fuzz);

@@ -22,6 +22,7 @@ enum {
     SMRAM_WRITABLE = 0x78,
     PAM_SEGMENTS = 13,
     CONFIG_ENABLE = 1u << 31,
+    RESET_OFFSET = 1,          /* 0xcf9 */
     VGA_BASE = 0xa0000, VGA_SIZE = 0x20000, LEGACY_END = 0x100000,
 };
 
@@ -40,32 +41,44 @@ typedef struct {
     Device dev;
     I440fxHostConf conf;
     I440fxHostState st;
-    MemoryRegion pci_memory;   /* under all else in the memory space */
+    MemoryRegion *pci_memory;  /* the board's */
     MemoryRegion nobody;       /* from 0xa0000 to 1 MiB of it, under all that is there: RAM must not show through */
     MemoryRegion address_io, data_io;
+    MemoryRegion *reset_port;  /* byte port 0xcf9, inside the address register; NULL: none */
     PciBus *bus;
     I440fx *function;
 } I440fxHost;
 
 /* ---- Configuration mechanism #1 ---- */
 
+/* Only whole doublewords are the register; bytes go to the port below (3.2.2.3.2), of which 0xcf9 may be somebody's. */
 static uint64_t address_read(void *opaque, uint64_t offset, unsigned size)
 {
     I440fxHost *h = opaque;
+    uint64_t value = ~0ull;
 
-    return h->st.address;
+    if (size == 4) {
+        return h->st.address;
+    }
+    if (size == 1 && offset == RESET_OFFSET && h->reset_port) {
+        memory_region_ld(h->reset_port, 0, 1, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, &value);
+    }
+    return value;
 }
 
 static void address_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     I440fxHost *h = opaque;
 
-    h->st.address = (uint32_t)value & (CONFIG_ENABLE | 0xfffffc);
+    if (size == 4) {
+        h->st.address = (uint32_t)value & (CONFIG_ENABLE | 0xfffffc);
+    } else if (size == 1 && offset == RESET_OFFSET && h->reset_port) {
+        memory_region_st(h->reset_port, 0, 1, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, value);
+    }
 }
 
-/* Only whole doublewords are the register; others go to the port below (3.2.2.3.2), where nobody is. */
 static const MemoryOps address_ops = {
-    .read = address_read, .write = address_write, .valid_min = 4, .valid_max = 4,
+    .read = address_read, .write = address_write, .valid_min = 1, .valid_max = 4,
 };
 
 /* Bus, device, function and register as ECAM orders them. */
@@ -273,9 +286,19 @@ static bool host_create_function(I440fxHost *h, Error **errp)
     if (!d) {
         return false;
     }
-    h->function = (I440fx *)d;
-    h->function->pci_memory = &h->pci_memory;
+    h->function = (I440fx *)object_ref(OBJECT(d));
+    h->function->pci_memory = h->pci_memory;
     return device_realize(d, errp);
+}
+
+/* The function lies elsewhere in the tree, but does not outlive its bus. */
+static void host_drop_function(I440fxHost *h)
+{
+    if (h->function) {
+        object_unparent(OBJECT(h->function));
+        object_unref(OBJECT(h->function));
+        h->function = NULL;
+    }
 }
 
 static void host_finish_regions(I440fxHost *h)
@@ -283,7 +306,6 @@ static void host_finish_regions(I440fxHost *h)
     memory_region_finish(&h->data_io);
     memory_region_finish(&h->address_io);
     memory_region_finish(&h->nobody);
-    memory_region_finish(&h->pci_memory);
 }
 
 static bool host_realize(Object *obj, Error **errp)
@@ -291,16 +313,18 @@ static bool host_realize(Object *obj, Error **errp)
     I440fxHost *h = (I440fxHost *)obj;
     Machine *m = h->dev.machine;
 
-    memory_region_init(&h->pci_memory, m->map, obj, "pci", 0);
-    memory_region_add(m->memory, 0, &h->pci_memory, -1);
+    if (!h->pci_memory) {
+        return error_set(errp, "i440FX-pcihost: can only be made by a board");
+    }
     memory_region_init_io(&h->nobody, m->map, obj, &nobody_ops, h, "pci-nobody", LEGACY_END - VGA_BASE);
-    memory_region_add(&h->pci_memory, VGA_BASE, &h->nobody, -2);
+    memory_region_add(h->pci_memory, VGA_BASE, &h->nobody, -2);
     memory_region_init_io(&h->address_io, m->map, obj, &address_ops, h, "pci-conf-idx", 4);
     memory_region_init_io(&h->data_io, m->map, obj, &data_ops, h, "pci-conf-data", 4);
     memory_region_add(m->io, 0xcf8, &h->address_io, 0);
     memory_region_add(m->io, 0xcfc, &h->data_io, 0);
-    h->bus = pci_root_bus_new(m, &h->dev, "pci.0", &h->pci_memory, m->io, errp);
+    h->bus = pci_root_bus_new(m, &h->dev, "pci.0", h->pci_memory, m->io, errp);
     if (!h->bus || !host_create_function(h, errp)) {
+        host_drop_function(h);
         host_finish_regions(h);
         return false;
     }
@@ -309,7 +333,10 @@ static bool host_realize(Object *obj, Error **errp)
 
 static void host_unrealize(Object *obj)
 {
-    host_finish_regions((I440fxHost *)obj);
+    I440fxHost *h = (I440fxHost *)obj;
+
+    host_drop_function(h);
+    host_finish_regions(h);
 }
 
 const ObjectOps i440fx_host_ops = {
@@ -325,9 +352,9 @@ PciBus *i440fx_bus(Device *host)
     return ((I440fxHost *)host)->bus;
 }
 
-MemoryRegion *i440fx_pci_memory(Device *host)
+void i440fx_set_pci_memory(Device *host, MemoryRegion *container)
 {
-    return &((I440fxHost *)host)->pci_memory;
+    ((I440fxHost *)host)->pci_memory = container;
 }
 
 AddressSpace *i440fx_smm_space(Device *host)
@@ -338,4 +365,9 @@ AddressSpace *i440fx_smm_space(Device *host)
 uint64_t i440fx_hole64_size(Device *host)
 {
     return ((I440fxHost *)host)->conf.pci_hole64_size;
+}
+
+void i440fx_set_reset_port(Device *host, MemoryRegion *port)
+{
+    ((I440fxHost *)host)->reset_port = port;
 }

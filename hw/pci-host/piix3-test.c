@@ -14,6 +14,7 @@ static DevTest *start(void)
     for (int i = 0; i < 16; i++) {
         device_connect_irq_out(d, "isa-irqs", i, t->isa->irqs[i]);
     }
+    memory_region_add(t->m->io, 0xcf9, piix3_reset_port(d), 0);
     devtest_reset(t, OBJECT_COLD_RESET);
     return t;
 }

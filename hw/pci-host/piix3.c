@@ -13,8 +13,7 @@
 enum {
     R_PIRQ = 0x60,             /* 2.2.9: PIRQRC A..D */
     PIRQ_OFF = 0x80, PIRQ_MASK = 0x0f, NUM_PIRQ = 4, NUM_ISA = 16,
-    PORT_RESET = 0xcf9,        /* 2.6.1 */
-    RESET_HARD = 1 << 1, RESET_CPU = 1 << 2,
+    RESET_HARD = 1 << 1, RESET_CPU = 1 << 2, /* 2.6.1 */
 };
 
 typedef struct {
@@ -141,7 +140,6 @@ static bool piix3_realize(PciDevice *pci, Error **errp)
         return false;
     }
     memory_region_init_io(&d->reset_io, m->map, OBJECT(d), &reset_ops, d, "piix-reset-control", 1);
-    memory_region_add(m->io, PORT_RESET, &d->reset_io, 1); /* inside the configuration address register */
     pci_bus_irqs(d->bus, piix3_set_pirq, piix3_map_irq, d, NUM_PIRQ);
     return true;
 }
@@ -169,4 +167,9 @@ const ObjectOps piix3_ops = {
 IsaBus *piix3_isa_bus(Device *piix3)
 {
     return ((Piix3 *)piix3)->isa;
+}
+
+MemoryRegion *piix3_reset_port(Device *piix3)
+{
+    return &((Piix3 *)piix3)->reset_io;
 }

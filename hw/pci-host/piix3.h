@@ -8,5 +8,7 @@
 
 /* "isa.0"; the board sets its irqs before devices are plugged. */
 IsaBus *piix3_isa_bus(Device *piix3);
+/* The reset control register, a byte for port 0xcf9: not mapped, for the host bridge's address register is there too. */
+MemoryRegion *piix3_reset_port(Device *piix3);
 
 #endif

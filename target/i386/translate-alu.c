@@ -507,8 +507,8 @@ void gen_cmpxchg2(X86Gen *g)
     ir_set(g->r, R_RAX, low);
     ir_set(g->r, R_RDX, high);
     ir_setf(g->r, ir_fmerge(g->r, ir_getf(g->r), f, IR_Z));
+    new_block(g);
     if (halves) {
-        new_block(g);
         f = ir_getf(g->r);
         ir_set(g->r, R_RAX, ir_select(g->r, W64, ir_lds(g->r, W64, G_CPU(temp[0])), g_reg(g, R_RAX), f, COND_NZ));
         ir_set(g->r, R_RDX, ir_select(g->r, W64, ir_lds(g->r, W64, G_CPU(temp[1])), g_reg(g, R_RDX), f, COND_NZ));

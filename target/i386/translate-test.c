@@ -22,9 +22,10 @@ enum { MAGIC_RETURN = 0x10, STACK = 1 << 20 };
 static IrInterp interp;
 
 /* No helper of the system part is expected. */
-static void on_helper(const char *name, uint64_t a, uint64_t b)
+static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c)
 {
     g_error("helper %s was called", name);
+    return 0;
 }
 
 /* The programs */

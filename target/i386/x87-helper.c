@@ -184,13 +184,12 @@ uint64_t x86_fp_x87_load(X86Cpu *cpu, uint64_t insn, uint64_t ip, uint64_t offse
 /* Whether the instruction wrote its operand: an unmasked exception keeps it from that (8.5). */
 static bool run_store(X86Cpu *cpu, uint32_t insn, uint8_t fill)
 {
-    uint8_t blank[16];
+    uint64_t blank = fill * 0x0101010101010101;
 
     image_put(&pending(cpu)->image, &cpu->st);
-    memset(blank, fill, sizeof(blank));
-    memset(cpu->fp_scratch, fill, sizeof(blank));
+    cpu->fp_scratch[0] = cpu->fp_scratch[1] = blank;
     run(&pending(cpu)->image, insn, cpu->fp_scratch, 0);
-    return memcmp(blank, cpu->fp_scratch, sizeof(blank)) != 0;
+    return cpu->fp_scratch[0] != blank || cpu->fp_scratch[1] != blank;
 }
 
 uint64_t x86_fp_x87_store(X86Cpu *cpu, uint64_t insn, uint64_t ip, uint64_t offset)

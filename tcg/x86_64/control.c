@@ -99,7 +99,7 @@ static const IrInsn *current_insn(const X86Emit *e)
 /* The next host instruction may fault: where the guest's flags are then. */
 void x86_map_fault(X86Emit *e)
 {
-    bool in_slot = e->job->user ? e->ef != e->guest_flags : true;
+    bool in_slot = e->ef != e->guest_flags; /* also of system mode: polls, divisions and vectors fault by signal */
     const IrInsn *insn = current_insn(e);
     bool fresh = insn && insn->imm != e->map_pc;
 
@@ -245,12 +245,19 @@ static TcgSlot *use_slot(X86Emit *e, unsigned n, unsigned kind, uint64_t pc)
     return s;
 }
 
-/* Pads so that a rel32 after `opcode` bytes does not cross 8 bytes: it is changed by one store. */
+/*
+ * Pads so that a rel32 after `opcode` bytes does not cross 8 bytes: it is changed by one store. Before a
+ * jcc by a prefix without meaning there, since a nop would part it from the compare it fuses with.
+ */
 static void align_rel32(X86Emit *e, unsigned opcode)
 {
     unsigned at = ((uintptr_t)e->a.p + opcode) & 7;
 
-    if (at > 4) {
+    if (at > 4 && opcode == 2) {
+        for (; at < 8; at++) {
+            x86_byte(&e->a, 0x2e);
+        }
+    } else if (at > 4) {
         x86_nop(&e->a, 8 - at);
     }
 }
@@ -348,6 +355,11 @@ void x86_emit_slots(X86Emit *e)
         s->unlinked = (uint32_t)(e->a.p - e->a.start);
         x86_mov_imm(&e->a, R10, (uintptr_t)s);
         x86_jmp(&e->a, e->job->thunks->exit_link - e->job->rx);
+        if (!e->job->user) {
+            s->through = (uint32_t)(e->a.p - e->a.start);
+            x86_mov_imm(&e->a, R10, s->pc);
+            x86_jmp(&e->a, e->job->thunks->lookup - e->job->rx);
+        }
     }
 }
 

@@ -5,10 +5,12 @@
  */
 #include <asm/prctl.h>
 #include <glib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "tcg/build.h"
@@ -17,7 +19,7 @@
 #include "tcg/x86_64/emit.h"
 #include "tcg/x86_64/native.h"
 
-enum { NUM_INT = 10, NUM_VEC = 4, MEM = NUM_INT - 1, MEM_SIZE = 3 * 4096 };
+enum { NUM_INT = 16, NUM_VEC = 16, MEM = 9, MEM_SIZE = 3 * 4096 };
 
 typedef struct {
     uint64_t g[NUM_INT];
@@ -31,23 +33,47 @@ typedef struct {
 
 #define INT(n, h) { "g" #n, offsetof(State, g[n]), 'i', h }
 #define VEC(n, h) { "x" #n, offsetof(State, x[n]), 'v', h }
-/* rax rcx rdx rbx rsi, slot, r15, slot, r8; the memory pointer in rdi. */
+#define ALL_INT(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
+    INT(0, a), INT(1, b), INT(2, c), INT(3, d), INT(4, e), INT(5, f), INT(6, g), INT(7, h), INT(8, i), \
+    INT(9, j), INT(10, k), INT(11, l), INT(12, m), INT(13, n), INT(14, o), INT(15, p)
+#define ALL_VEC(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
+    VEC(0, a), VEC(1, b), VEC(2, c), VEC(3, d), VEC(4, e), VEC(5, f), VEC(6, g), VEC(7, h), VEC(8, i), \
+    VEC(9, j), VEC(10, k), VEC(11, l), VEC(12, m), VEC(13, n), VEC(14, o), VEC(15, p)
+/* Some homes, with the memory pointer in rdi; none; all that an x86 guest has. */
 static const TcgGlobal with_homes[] = {
-    INT(0, 0), INT(1, 1), INT(2, 2), INT(3, 3), INT(4, 6), INT(5, -1), INT(6, 15), INT(7, -1), INT(8, 8),
-    INT(9, 7), VEC(0, 0), VEC(1, 1), VEC(2, 13), VEC(3, -1),
+    ALL_INT(0, 1, 2, 3, 6, -1, 15, -1, 8, 7, -1, -1, -1, -1, -1, -1),
+    ALL_VEC(0, 1, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
 };
 static const TcgGlobal without_homes[] = {
-    INT(0, -1), INT(1, -1), INT(2, -1), INT(3, -1), INT(4, -1), INT(5, -1), INT(6, -1), INT(7, -1),
-    INT(8, -1), INT(9, -1), VEC(0, -1), VEC(1, -1), VEC(2, -1), VEC(3, -1),
+    ALL_INT(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+    ALL_VEC(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+};
+static const TcgGlobal all_homes[] = {
+    ALL_INT(0, 1, 2, 3, 6, -1, 15, -1, 8, 7, 5, 9, 12, 13, -1, -1),
+    ALL_VEC(0, 1, 13, -1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, -1),
 };
 #define GUEST(n, gl) \
     { .name = n, .globals = gl, .num_globals = NUM_INT + NUM_VEC, .state_size = sizeof(State), \
       .flags_offset = offsetof(State, flags), .spill_offset = offsetof(State, spill), \
       .runtime_offset = offsetof(State, rt), .page_bits = 12 }
-static const TcgGuest guests[] = { GUEST("homes", with_homes), GUEST("slots", without_homes) };
+static const TcgGuest guests[] = {
+    GUEST("homes", with_homes), GUEST("slots", without_homes), GUEST("x86", all_homes),
+};
+
+/* Changes what C may change, so that nobody relies on a register that happens to survive. */
+static void trash_registers(void)
+{
+    __asm__ volatile("mov $0x1234567, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi; mov %%rax, %%rdi; "
+                     "mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10; mov %%rax, %%r11; "
+                     "movq %%rax, %%xmm14; movq %%rax, %%xmm15; movq %%rax, %%xmm0; movq %%rax, %%xmm1; "
+                     "movq %%rax, %%xmm13; cmp $0, %%rax"
+                     : : : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm13",
+                           "xmm14", "xmm15", "cc");
+}
 
 static uint64_t help_pure(State *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
+    trash_registers();
     return a + 3 * b + 5 * c + 7 * d;
 }
 
@@ -58,6 +84,7 @@ static uint64_t help_reads(State *s, uint64_t a)
 
 static uint64_t help_writes(State *s, uint64_t a, uint64_t b)
 {
+    trash_registers();
     s->g[2] += a;
     s->g[6] ^= b;
     s->g[7] = a - b;
@@ -98,16 +125,55 @@ typedef struct {
     TcgTlbEntry tlb[16];
     TcgSlot slots[TCG_MAX_SLOTS];
     uint8_t map[65536];
+    uint32_t map_size;
+    const uint8_t *region;
     IrRegion r;
     GRand *rand;
-    unsigned slow;
+    unsigned slow, faults, seed;
     /* pools of the block being made */
     IrRef ints[512], flags[512], vecs[128];
     unsigned num_ints, num_flags, num_vecs, slot;
     unsigned labels[4], num_labels;
 } Host;
 
-static Host *the_host; /* for the slow paths, which get only the state */
+static Host *the_host; /* for the slow paths and the signal handler, which get only the state */
+
+static bool outside(const Host *h, uint64_t offset, unsigned size)
+{
+    return offset > MEM_SIZE - size;
+}
+
+/* What tcg_raise() does: looks up the instruction and leaves. */
+static void raise_at(Host *h, uintptr_t host_pc)
+{
+    void (*leave)(void);
+    TcgMapEntry e;
+
+    g_assert_true(x86_map_find(h->map, h->map_size, (uint32_t)(host_pc - (uintptr_t)h->region), &e));
+    h->state->rt.exit_pc = e.pc;
+    h->state->rt.exit_word = e.word;
+    h->state->rt.exit_reason = TCG_EXIT_RAISE;
+    memcpy(&leave, &h->thunks.raise, sizeof(leave));
+    leave();
+}
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    Host *h = the_host;
+    uintptr_t rip = (uintptr_t)regs[REG_RIP];
+    TcgMapEntry e;
+
+    if (rip < (uintptr_t)h->code || rip >= (uintptr_t)h->code_end ||
+        !x86_map_find(h->map, h->map_size, (uint32_t)(rip - (uintptr_t)h->region), &e)) {
+        signal(sig, SIG_DFL);
+        return;
+    }
+    h->state->rt.exit_pc = e.pc;
+    h->state->rt.exit_word = e.word;
+    h->state->rt.exit_reason = TCG_EXIT_RAISE;
+    regs[REG_RIP] = (greg_t)(uintptr_t)(e.flags_in_slot ? h->thunks.fault_in_slot : h->thunks.fault);
+}
 
 /* Guest addresses of system mode: memory begins here, 4 KiB pages, the second is MMIO. */
 enum { SYS_BASE = 0x40000000 };
@@ -115,6 +181,10 @@ enum { SYS_BASE = 0x40000000 };
 static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
 {
     State *s = state;
+    trash_registers();
+    if (outside(the_host, vaddr - SYS_BASE, 1u << (access & TCG_ACCESS_SIZE))) {
+        raise_at(the_host, retaddr - 1);
+    }
     memcpy(s->rt.bounce, the_host->mem + (vaddr - SYS_BASE), 1u << (access & TCG_ACCESS_SIZE));
     the_host->slow++;
 }
@@ -122,6 +192,7 @@ static void slow_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t re
 static void slow_store(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
 {
     State *s = state;
+    trash_registers();
     memcpy(the_host->mem + (vaddr - SYS_BASE), s->rt.bounce, 1u << (access & TCG_ACCESS_SIZE));
 }
 
@@ -164,7 +235,8 @@ static void host_init(Host *h, const TcgGuest *guest, bool user, unsigned seed)
     h->code_end = h->code + size;
     h->state = new_state();
     h->model = new_state();
-    h->mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
+    h->mem = map_pages(MEM_SIZE + 4096, PROT_READ | PROT_WRITE);
+    mprotect(h->mem + MEM_SIZE, 4096, PROT_NONE);
     h->model_mem = map_pages(MEM_SIZE, PROT_READ | PROT_WRITE);
     h->emit = x86_emit_new(guest);
     h->state->rt.self = h->state;
@@ -187,7 +259,7 @@ static void host_finish(Host *h)
     munmap(h->code, 1 << 20);
     munmap((uint8_t *)h->state - 4096, 4096 + sizeof(State) + 4096);
     munmap((uint8_t *)h->model - 4096, 4096 + sizeof(State) + 4096);
-    munmap(h->mem, MEM_SIZE);
+    munmap(h->mem, MEM_SIZE + 4096);
     munmap(h->model_mem, MEM_SIZE);
 }
 
@@ -199,7 +271,9 @@ static uint64_t mem_base(const Host *h)
 static bool model_load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
     Host *h = it->opaque;
-    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    if (outside(h, addr - mem_base(h), size)) {
+        return false;
+    }
     memcpy(buf, h->model_mem + (addr - mem_base(h)), size);
     return true;
 }
@@ -207,7 +281,9 @@ static bool model_load(IrInterp *it, uint64_t addr, void *buf, unsigned size, un
 static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, unsigned mmu)
 {
     Host *h = it->opaque;
-    g_assert_cmpuint(addr - mem_base(h), <=, MEM_SIZE - size);
+    if (outside(h, addr - mem_base(h), size)) {
+        return false;
+    }
     memcpy(h->model_mem + (addr - mem_base(h)), buf, size);
     return true;
 }
@@ -221,6 +297,7 @@ static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned s
 #define MOVQ_TO (NATIVE(NP_66, 1, 0x6e, NF_RM) | NATIVE_W)
 #define MOVQ_FROM (NATIVE(NP_66, 1, 0x7e, NF_MR) | NATIVE_W)
 #define PMOVMSKB NATIVE(NP_66, 1, 0xd7, NF_RM)
+#define BLENDVPS NATIVE(NP_66, 2, 0x14, NF_RM0)
 #define PTEST  NATIVE(NP_66, 2, 0x17, NF_FLAGS)
 
 static void add_dwords(uint8_t *out, const uint8_t *a, const uint8_t *b)
@@ -253,6 +330,13 @@ static bool model_native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
             memcpy(io->result + 4 * i, b + 4 * (3 - i), 4);
         }
         break;
+    case BLENDVPS: {
+        const uint8_t *mask = in->op == IR_native_m ? io->vec[1] : io->vec[2];
+        for (unsigned i = 0; i < 16; i++) {
+            io->result[i] = mask[i | 3] & 0x80 ? b[i] : a[i];
+        }
+        break;
+    }
     case PSRLDQ:
         memmove(io->result, a + 4, 12);
         memset(io->result + 12, 0, 4);
@@ -291,6 +375,14 @@ static bool model_native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 static uint32_t rnd(Host *h, uint32_t n)
 {
     return g_rand_int(h->rand) % n;
+}
+
+/* A global, often one of few; never the memory pointer. */
+static unsigned any_int(Host *h)
+{
+    unsigned g = rnd(h, rnd(h, 2) ? NUM_INT : 5);
+
+    return g == MEM ? 0 : g;
 }
 
 static uint64_t rnd64(Host *h)
@@ -362,10 +454,12 @@ static void random_address(Host *h, IrInsn *in, unsigned size)
         in->arg[1] = (n + 1) << 2;
         in->aux |= rnd(h, 4);
     }
+    /* One in ten may be outside, and faults. */
+    n = rnd(h, 10) ? rnd(h, MEM_SIZE - 2048 - size) : MEM_SIZE - 64 + rnd(h, 100);
     if (in->op >= IR_native_m && in->op <= IR_native_xm) {
-        in->arg[4] = rnd(h, MEM_SIZE - 2048 - size);
+        in->arg[4] = n;
     } else {
-        in->imm = rnd(h, MEM_SIZE - 2048 - size);
+        in->imm = n;
     }
 }
 
@@ -475,9 +569,10 @@ static void random_vector(Host *h)
         break;
     case 5:
         in.op = IR_native;
-        in.imm = two[rnd(h, 2)];
+        in.imm = rnd(h, 3) ? two[rnd(h, 2)] : BLENDVPS;
         in.arg[0] = some_vec(h);
         in.arg[1] = some_vec(h);
+        in.arg[2] = in.imm == BLENDVPS ? some_vec(h) : IR_NONE;
         break;
     case 6:
         in.op = IR_native;
@@ -512,7 +607,8 @@ static void random_vector(Host *h)
         in.imm = PADDD;
         in.arg[2] = some_vec(h);
         random_address(h, &in, 16);
-        in.imm = PADDD;
+        in.imm = rnd(h, 3) ? PADDD : BLENDVPS;
+        in.arg[3] = in.imm == BLENDVPS ? some_vec(h) : IR_NONE;
         /* Legacy memory operands are aligned to 16. */
         in.aux &= ~IR_MEM_SCALE;
         in.arg[1] = IR_NONE;
@@ -555,15 +651,18 @@ static void random_pure(Host *h)
 
 static void random_op(Host *h)
 {
-    switch (rnd(h, 16)) {
+    switch (rnd(h, 17)) {
+    case 16:
+        random_vector(h);
+        break;
     case 0:
     case 1:
-        put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
+        put(h, (IrInsn){ .op = IR_get, .imm = any_int(h) });
         break;
     case 2:
     case 3:
     case 4:
-        put(h, (IrInsn){ .op = IR_set, .imm = rnd(h, MEM), .arg[0] = some_int(h) });
+        put(h, (IrInsn){ .op = IR_set, .imm = any_int(h), .arg[0] = some_int(h) });
         break;
     case 5:
         put(h, (IrInsn){ .op = IR_setf, .arg[0] = some_flags(h) });
@@ -602,6 +701,8 @@ static void random_op(Host *h)
             put(h, (IrInsn){ .op = IR_getf });
         } else if (rnd(h, 4) == 0) {
             put(h, (IrInsn){ .op = IR_poll });
+        } else {
+            put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns, .arg[0] = rnd(h, 1000) });
         }
         break;
     default:
@@ -616,8 +717,8 @@ static void start_block(Host *h, int label)
     if (label >= 0) {
         put(h, (IrInsn){ .op = IR_block, .imm = (unsigned)label });
     }
-    put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns });
-    put(h, (IrInsn){ .op = IR_get, .imm = rnd(h, MEM) });
+    put(h, (IrInsn){ .op = IR_insn, .imm = 0x4000 + h->r.num_insns, .arg[0] = rnd(h, 1000) });
+    put(h, (IrInsn){ .op = IR_get, .imm = any_int(h) });
     put(h, (IrInsn){ .op = IR_getf });
     put(h, (IrInsn){ .op = IR_getv, .w = W128, .imm = NUM_INT + rnd(h, NUM_VEC) });
 }
@@ -696,7 +797,11 @@ static TcgEmitResult emit(Host *h, TcgEmitted *out)
         .slots = h->slots, .map = h->map, .map_end = h->map + sizeof(h->map),
     };
 
-    return x86_emit(h->emit, &job, out);
+    TcgEmitResult res = x86_emit(h->emit, &job, out);
+
+    h->region = job.code;
+    h->map_size = out->map_size;
+    return res;
 }
 
 static uint8_t *code_at(Host *h)
@@ -718,7 +823,7 @@ static void explain(Host *h, const TcgEmitted *out, const char *what)
     }
     fprintf(stderr, "flags: code %#lx model %#lx; entry at %#x\n", h->state->flags, h->model->flags,
             out->entry);
-    g_error("%s differs", what);
+    g_error("%s differs, TCG_TEST_SEED=%u", what, h->seed);
 }
 
 static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const IrStop *stop)
@@ -730,6 +835,12 @@ static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const Ir
     if (pc != stop->pc) {
         fprintf(stderr, "pc: code %#lx model %#lx, reason %u\n", pc, stop->pc, h->state->rt.exit_reason);
         explain(h, out, "pc");
+    }
+    if (stop->reason == IR_STOP_FAULT) {
+        h->faults++;
+        if (h->state->rt.exit_reason != TCG_EXIT_RAISE || h->state->rt.exit_word != stop->word) {
+            explain(h, out, "a fault");
+        }
     }
     if (memcmp(h->state->g, h->model->g, sizeof(h->state->g)) != 0) {
         explain(h, out, "an integer global");
@@ -801,34 +912,41 @@ static void test_random(gconstpointer data)
 {
     unsigned kind = GPOINTER_TO_UINT(data), skipped = 0, ran = 0;
     unsigned rounds = g_getenv("TCG_TEST_ROUNDS") ? atoi(g_getenv("TCG_TEST_ROUNDS")) : 4000;
+    unsigned total = g_getenv("TCG_TEST_TOTAL") ? atoi(g_getenv("TCG_TEST_TOTAL")) : rounds;
     unsigned first = g_getenv("TCG_TEST_SEED") ? atoi(g_getenv("TCG_TEST_SEED")) : 0;
     Host *h = g_new(Host, 1);
 
-    host_init(h, &guests[kind & 1], !(kind & 2), 1);
+    host_init(h, &guests[kind >> 1], !(kind & 1), 1);
     for (unsigned n = first; n < first + rounds; n++) {
-        g_rand_set_seed(h->rand, n * 4 + kind);
+        h->seed = n;
+        g_rand_set_seed(h->rand, n * 8 + kind);
         if (g_getenv("TCG_TEST_SEED")) {
             fprintf(stderr, "seed %u\n", n);
         }
-        if (one_region(h, 1 + (n - first) * 40 / rounds)) {
+        if (one_region(h, 1 + (unsigned)((uint64_t)n * 40 / total % 40))) {
             ran++;
         } else {
             skipped++;
         }
     }
-    g_test_message("%u regions compared, %u skipped, %u slow accesses", ran, skipped, h->slow);
+    g_test_message("%u regions compared, %u skipped, %u faults, %u slow accesses", ran, skipped, h->faults, h->slow);
+    g_assert_cmpuint(h->faults, >, rounds / 50);
     g_assert_cmpuint(ran, >, rounds / 4);
-    g_assert_true((kind & 2) == 0 || h->slow > 0);
+    g_assert_true((kind & 1) == 0 || h->slow > 0);
     host_finish(h);
     g_free(h);
 }
 
 int main(int argc, char **argv)
 {
+    struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+
     g_test_init(&argc, &argv, NULL);
-    g_test_add_data_func("/tcg/x86_64/random/user-homes", GUINT_TO_POINTER(0), test_random);
-    g_test_add_data_func("/tcg/x86_64/random/user-slots", GUINT_TO_POINTER(1), test_random);
-    g_test_add_data_func("/tcg/x86_64/random/system-homes", GUINT_TO_POINTER(2), test_random);
-    g_test_add_data_func("/tcg/x86_64/random/system-slots", GUINT_TO_POINTER(3), test_random);
+    sigaction(SIGSEGV, &sa, NULL);
+    for (unsigned kind = 0; kind < 2 * G_N_ELEMENTS(guests); kind++) {
+        g_autofree char *name = g_strdup_printf("/tcg/x86_64/random/%s-%s", kind & 1 ? "system" : "user",
+                                                guests[kind >> 1].name);
+        g_test_add_data_func(name, GUINT_TO_POINTER(kind), test_random);
+    }
     return g_test_run();
 }

@@ -149,7 +149,7 @@ static void begin(X86Emit *e, const TcgEmitJob *job)
     e->why = NULL;
     e->num_fixups = e->num_cold = e->num_literals = 0;
     e->slots_used = 0;
-    e->folded_load = e->folded_alu = 0;
+    e->folded_load = e->folded_alu = e->folded_cond = 0;
     e->map = job->map;
     e->map_off = 0;
     e->map_pc = 0;

@@ -44,7 +44,8 @@ enum { TCG_SLOT_JUMP, TCG_SLOT_COND, TCG_SLOT_RETURN };
 struct TcgSlot {
     uint64_t pc;               /* target */
     uint32_t patch;            /* offset of the rel32 from the region's code */
-    uint32_t unlinked;         /* offset of where it goes when not linked */
+    uint32_t unlinked;         /* offset of where it goes when not linked: to the run loop */
+    uint32_t through;          /* system mode: of the stub that looks the target up each time */
     uint8_t kind;
     bool used;
     void *region;              /* owner, and the links of the target: the cache's */
@@ -86,6 +87,7 @@ TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out);
 
 /* Whether the emitter can do this op on this host. */
 bool x86_has(IrOp op);
+bool x86_has_avx(void);
 
 /* A line of the pc map found. */
 typedef struct {

@@ -184,12 +184,12 @@ static void remake(X86Emit *e)
     e->ef = e->recipe.flags;
 }
 
-void x86_clobber_flags(X86Emit *e)
+static void clobber(X86Emit *e, bool live)
 {
     IrRef f = e->ef;
     Recipe r;
 
-    if (f != IR_NONE && x86_flags_live(e, f) && !is_saved(e, f)) {
+    if (f != IR_NONE && live && !is_saved(e, f)) {
         if (f != FLAGS_ENTRY && (e->recipe.flags == IR_NONE || !wanted_now(e, e->recipe.flags)) &&
             find_recipe(e, f, &r)) {
             e->recipe = r;
@@ -198,6 +198,19 @@ void x86_clobber_flags(X86Emit *e)
         }
     }
     e->ef = IR_NONE;
+}
+
+void x86_clobber_flags(X86Emit *e)
+{
+    clobber(e, x86_flags_live(e, e->ef));
+}
+
+void x86_replace_flags(X86Emit *e)
+{
+    IrRef f = e->ef;
+    bool strong = f != IR_NONE && !ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last > e->n;
+
+    clobber(e, strong || (f != IR_NONE && f == e->guest_flags && e->guest_flags_last > e->n));
 }
 
 /* Saves f, now in EFLAGS, for good. */

@@ -78,7 +78,7 @@ struct X86Emit {
     uint32_t homes;
 
     /* A load, and an operation on it, that a later op does as part of itself; 0: none. */
-    uint32_t folded_load, folded_alu;
+    uint32_t folded_load, folded_alu, folded_cond;
 
     /* By region. */
     Val *val;                    /* by IrRef */
@@ -166,6 +166,7 @@ void x86_lock(X86Emit *e, unsigned reg);
 void x86_clobber_flags(X86Emit *e);                  /* before EFLAGS is destroyed */
 void x86_preserve_flags(X86Emit *e, IrRef f);        /* this op will need f after it destroys EFLAGS */
 void x86_save_flags(X86Emit *e);                     /* before a call */
+void x86_replace_flags(X86Emit *e);                  /* the same by the very instruction that may fault */
 void x86_need_flags(X86Emit *e, IrRef f);            /* f into EFLAGS */
 void x86_flags_to_slot(X86Emit *e);                  /* the guest's flags into their slot */
 void x86_flags_for_fault(X86Emit *e);                /* into EFLAGS or the slot */
@@ -189,7 +190,9 @@ typedef struct {
     X86Mem m;
     Cold *cold;        /* system mode */
 } Access;
+uint32_t x86_next_op(const X86Emit *e, uint32_t n);
 bool x86_take_folded(X86Emit *e, IrRef ref, Access *acc); /* ref is a load left to this op */
+/* After it, whoever hands out registers calls x86_map_fault() again: a recipe may have moved the flags. */
 Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access);
 void x86_access_done(X86Emit *e, Access *acc);
 EmitFn x86_op_load, x86_op_store, x86_op_load_vec, x86_op_store_vec, x86_op_rmw, x86_op_cmpxchg,

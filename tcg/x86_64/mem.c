@@ -266,7 +266,7 @@ void x86_emit_cold(X86Emit *e)
 }
 
 /* The next op after n that has code, or 0. Only ops that do nothing to memory or globals may be between. */
-static uint32_t next_op(const X86Emit *e, uint32_t n)
+uint32_t x86_next_op(const X86Emit *e, uint32_t n)
 {
     for (n++; n < e->ir->num_insns; n++) {
         IrOp op = e->ir->insns[n].op;
@@ -313,7 +313,7 @@ static bool same_access(const IrInsn *ld, const IrInsn *st)
 static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
 {
     const IrInsn *alu = &e->ir->insns[n2], *st;
-    uint32_t n3 = next_op(e, n2);
+    uint32_t n3 = x86_next_op(e, n2);
     bool flags = alu->op == IR_adc || alu->op == IR_sbb || alu->op == IR_inc || alu->op == IR_dec;
 
     if (!n3 || alu->arg[0] != e->n << 2 || alu->w != ld->w || !used_once_at(e, n2 << 2, n3) ||
@@ -339,7 +339,7 @@ static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
 /* The load at e->n becomes an operand of a later op when nothing else wants it. */
 static bool fold_load(X86Emit *e, const IrInsn *in)
 {
-    uint32_t n2 = next_op(e, e->n);
+    uint32_t n2 = x86_next_op(e, e->n);
     const IrInsn *op = &e->ir->insns[n2];
     IrRef ref = e->n << 2;
     bool compare;
@@ -393,6 +393,7 @@ static void load_alone(X86Emit *e, const IrInsn *in)
     Access acc = x86_access(e, in, in->w);
     unsigned dst = x86_dst(e, e->n << 2, IR_NONE, false);
 
+    x86_map_fault(e);
     x86_rm(&e->a, ops[sign && !swap][in->w], in->w == W64 || (sign && !swap) ? W64 : W32, dst, &acc.m);
     x86_access_done(e, &acc);
     if (swap) {
@@ -489,7 +490,7 @@ static void store_folded(X86Emit *e, const IrInsn *in)
         b = value_after_access(e, alu->arg[1], in->w, true);
     }
     if (flags) {
-        x86_clobber_flags(e);
+        x86_replace_flags(e);
     }
     if (unary) {
         uint32_t op = alu->op == IR_neg || alu->op == IR_not ? 0xf6 : 0xfe;
@@ -569,6 +570,7 @@ void x86_op_load_vec(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     acc = x86_access(e, in, in->w);
     dst = x86_dst(e, e->n << 2, IR_NONE, true);
+    x86_map_fault(e);
     vec_rm(e, false, in->w, in->aux & IR_MEM_ALIGNED, dst, &acc.m);
     x86_access_done(e, &acc);
     x86_bind(e, e->n << 2, dst);
@@ -672,7 +674,7 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     x86_map_fault(e);
     if (flags) {
-        x86_clobber_flags(e);
+        x86_replace_flags(e);
     }
     if (exchange) {
         x86_rm(&e->a, wide ? 0x87 : 0x86 | X_REG8, in->w, t, &acc.m);
@@ -717,6 +719,19 @@ static unsigned not_rax(X86Emit *e, IrRef ref)
     return r;
 }
 
+/*
+ * A home is about to hold something else across an access that may fault: the access faults
+ * here first. No x86 guest comes here, whose cmpxchg expects what is in its rax.
+ */
+static void probe_write(X86Emit *e, IrWidth w, const X86Mem *m)
+{
+    x86_flags_to_slot(e);
+    x86_clobber_flags(e);
+    x86_map_fault(e);
+    x86_rm(&e->a, w == W8 ? 0x80 | X_LOCK : 0x83 | X_LOCK, w, 1, m); /* or m, 0 */
+    x86_byte(&e->a, 0);
+}
+
 void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     unsigned keep = NO_REG, rn = NO_REG;
@@ -749,10 +764,13 @@ void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     if (e->job->user) {
         x86_flags_for_fault(e);
+        if (e->global_of[RAX] != NO_GLOBAL && (ir_is_inline(in->arg[2]) || e->val[in->arg[2]].reg != RAX)) {
+            probe_write(e, in->w, &acc.m);
+        }
     }
     x86_load_into(e, RAX, in->arg[2], W64);
     x86_map_fault(e);
-    x86_clobber_flags(e);
+    x86_replace_flags(e);
     x86_rm(&e->a, 0xb0 | (in->w == W8 ? X_REG8 : 1) | X_0F | X_LOCK, in->w, rn, &acc.m);
     if (keep != NO_REG) {
         x86_rr(&e->a, 0x87, W64, keep, RAX);
@@ -792,7 +810,7 @@ void x86_op_cmpxchg2(X86Emit *e, const IrInsn *in, const X86Row *row)
             return;
         }
     }
-    x86_clobber_flags(e);
+    x86_replace_flags(e);
     x86_rm(&e->a, 0xc7 | X_0F | X_LOCK, in->w, 1, &acc.m);
     x86_access_done(e, &acc);
     for (unsigned n = 0; n < 2; n++) {

@@ -67,13 +67,15 @@ static void compare_memory(X86Emit *e, const IrInsn *in, bool test, Access *acc,
 
     if (ir_is_const(e->ir, other, &c) && (w < W64 || (int64_t)c == (int32_t)c) && (load == 0 || test)) {
         bool small = !test && w != W8 && (int64_t)c == (int8_t)c;
-        x86_clobber_flags(e);
+        x86_map_fault(e);
+        x86_replace_flags(e);
         x86_rm(&e->a, test ? 0xf6 | wide : small ? 0x83 : 0x80 | wide, w, test ? 0 : 7, &acc->m);
         x86_imm(&e->a, small ? W8 : w, c);
     } else {
         unsigned r = x86_load(e, other);
         uint32_t op = test ? 0x84 : load == 0 ? 0x38 : 0x3a;
-        x86_clobber_flags(e);
+        x86_map_fault(e);
+        x86_replace_flags(e);
         x86_rm(&e->a, op | wide | (wide ? 0 : X_REG8), w, r, &acc->m);
     }
     x86_access_done(e, acc);
@@ -158,6 +160,40 @@ static bool add_as_lea(X86Emit *e, const IrInsn *in, unsigned dst, const Opnd *b
     return true;
 }
 
+/* op gs:[slot], b: on a global without a register that the result goes back to. */
+static bool alu_in_slot(X86Emit *e, const IrInsn *in, const X86Row *row)
+{
+    IrRef a = in->arg[0], result = e->n << 2;
+    const Val *v = &e->val[result];
+    uint32_t wide = in->w == W8 ? 0 : 1;
+    X86Mem m;
+    Opnd b;
+
+    if (ir_is_inline(a) || v->uses != 1 || v->hint == NO_GLOBAL || e->val[a].global != v->hint ||
+        e->val[a].reg != NO_REG || x86_live_after(e, a) || in->arg[1] == a || in->w == W32 ||
+        e->slot_val[v->hint] != a || row->digit == 2 || row->digit == 3) {
+        return false; /* W32 would leave the upper half */
+    }
+    b = x86_operand(e, in->arg[1], in->w);
+    if (b.kind == K_MEM) {
+        b = (Opnd){ .kind = K_REG, .reg = (uint8_t)x86_load(e, in->arg[1]) };
+    }
+    x86_lose_slot(e, v->hint);
+    m = x86_state(e->guest->globals[v->hint].offset);
+    x86_clobber_flags(e);
+    if (b.kind == K_IMM) {
+        bool small = in->w != W8 && (int64_t)b.imm == (int8_t)b.imm;
+        x86_rm(&e->a, small ? 0x83 : 0x80 | wide, in->w, row->digit, &m);
+        x86_imm(&e->a, small ? W8 : in->w, b.imm);
+    } else {
+        x86_rm(&e->a, row->digit << 3 | wide | (wide ? 0 : X_REG8), in->w, b.reg, &m);
+    }
+    e->slot_val[v->hint] = result;
+    e->val[result].global = v->hint;
+    made(e, 1);
+    return true;
+}
+
 void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     bool carry = in->op == IR_adc || in->op == IR_sbb;
@@ -174,6 +210,9 @@ void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
         compare(e, in, row->digit == 8, 0);
         return;
     }
+    if (!e->folded_load && value_used(e, 0) && alu_in_slot(e, in, row)) {
+        return;
+    }
     if (x86_take_folded(e, in->arg[1], &acc)) {
         if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
             x86_lock(e, e->val[a].reg);
@@ -181,7 +220,8 @@ void x86_op_alu(X86Emit *e, const IrInsn *in, const X86Row *row)
         dst = faulting_dst(e, a);
         b = (Opnd){ .kind = K_MEM, .mem = acc.m };
         prepare_dst(e, dst, a, NULL, in->w);
-        x86_clobber_flags(e);
+        x86_map_fault(e);
+        x86_replace_flags(e);
         x86_alu(e, row->digit, in->w, dst, &b);
         x86_access_done(e, &acc);
         x86_bind(e, result, dst);
@@ -439,7 +479,8 @@ void x86_op_mul(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
         dst = faulting_dst(e, a);
         prepare_dst(e, dst, a, NULL, in->w);
-        x86_clobber_flags(e);
+        x86_map_fault(e);
+        x86_replace_flags(e);
         x86_rm(&e->a, 0xaf | X_0F, in->w, dst, &acc.m);
         x86_access_done(e, &acc);
         x86_bind(e, result, dst);
@@ -610,7 +651,7 @@ static void divide_byte(X86Emit *e, const IrInsn *in, const X86Row *row)
     x86_load_into(e, RAX, in->arg[0], W64);
     x86_mov(&e->a, quotient, RAX);
     x86_map_fault(e);
-    x86_clobber_flags(e);
+    x86_replace_flags(e);
     group3(e, W8, row->digit, &d);
     x86_rr(&e->a, 0x8a | X_REG8 | X_RM8, W8, quotient, RAX);
     x86_rr(&e->a, 0xb6 | X_0F, W32, RAX, RSP); /* movzx eax, ah */
@@ -652,7 +693,7 @@ void x86_op_divide(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_load_into(e, RAX, in->arg[0], W64);
     }
     x86_map_fault(e);
-    x86_clobber_flags(e);
+    x86_replace_flags(e);
     group3(e, in->w, row->digit, &d);
     if (in->w == W16) {
         x86_rr(&e->a, 0xb7 | X_0F, W32, RDX, RDX);
@@ -746,12 +787,23 @@ void x86_op_mov(X86Emit *e, const IrInsn *in, const X86Row *row)
     unsigned dst;
     Opnd b;
 
+    if (e->folded_cond && in->arg[1] == e->folded_cond << 2) {
+        const IrInsn *cond = &e->ir->insns[e->folded_cond];
+        e->folded_cond = 0;
+        dst = x86_dst(e, e->n << 2, in->arg[0], false);
+        prepare_dst(e, dst, in->arg[0], NULL, W64);
+        x86_need_flags(e, cond->arg[0]);
+        x86_rr(&e->a, 0x90 | cond->aux | X_0F | X_RM8, W8, 0, dst);
+        x86_bind(e, e->n << 2, dst);
+        return;
+    }
     if (x86_take_folded(e, in->arg[1], &acc)) {
         if (!ir_is_inline(in->arg[0]) && e->val[in->arg[0]].reg != NO_REG) {
             x86_lock(e, e->val[in->arg[0]].reg);
         }
         dst = faulting_dst(e, in->arg[0]);
         prepare_dst(e, dst, in->arg[0], NULL, in->w);
+        x86_map_fault(e);
         x86_rm(&e->a, in->w == W8 ? 0x8a | X_REG8 : 0x8b, in->w, dst, &acc.m);
         x86_access_done(e, &acc);
         x86_bind(e, e->n << 2, dst);
@@ -1041,9 +1093,32 @@ void x86_op_fint(X86Emit *e, const IrInsn *in, const X86Row *row)
     x86_bind(e, e->n << 2, t);
 }
 
+/* A condition that only goes into a byte: setcc of that byte. */
+static bool fold_cond(X86Emit *e, const IrInsn *in)
+{
+    IrRef ref = e->n << 2, f = in->arg[0];
+    uint32_t n2 = x86_next_op(e, e->n);
+    const IrInsn *mov = &e->ir->insns[n2];
+
+    if (!n2 || mov->op != IR_mov || mov->w != W8 || mov->arg[1] != ref || mov->arg[0] == ref ||
+        e->val[ref].uses != 1 || e->val[ref].last != n2) {
+        return false;
+    }
+    if (!ir_is_inline(f) && e->val[f].last < n2) {
+        e->val[f].last = (uint16_t)n2;
+    }
+    e->folded_cond = e->n;
+    return true;
+}
+
 void x86_op_cond(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
-    unsigned dst = x86_dst(e, e->n << 2, IR_NONE, false);
+    unsigned dst;
+
+    if (fold_cond(e, in)) {
+        return;
+    }
+    dst = x86_dst(e, e->n << 2, IR_NONE, false);
 
     x86_need_flags(e, in->arg[0]);
     x86_rr(&e->a, 0x90 | in->aux | X_0F | X_RM8, W8, 0, dst);

@@ -129,3 +129,8 @@ bool x86_has(IrOp op)
 
     return (needs & x86_host_features()) == needs;
 }
+
+bool x86_has_avx(void)
+{
+    return x86_host_features() & HOST_AVX;
+}

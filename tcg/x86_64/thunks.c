@@ -260,12 +260,12 @@ static void make_saves(Thunk *k)
 
 /*
  * Registers that are nobody's home may hold values of the region across a slow access: kept on
- * the stack. Returns the size of the frame, a multiple of 16.
+ * the stack, but for those in `results`. Returns the size of the frame, a multiple of 16.
  */
-static int scratch_frame(Thunk *k, bool store, bool size_only)
+static int scratch_frame(Thunk *k, bool store, bool size_only, uint32_t results)
 {
     bool avx = x86_host_features() & HOST_AVX;
-    uint32_t set = k->e->scratch & ((caller_saved & ~(1u << R10 | 1u << R11)) | 0xffff0000u);
+    uint32_t set = k->e->scratch & (caller_saved | 0xffff0000u) & ~results;
     X86Mem m = { .base = RSP, .index = NO_REG };
 
     for (unsigned r = 0; r < 32; r++) {
@@ -286,13 +286,14 @@ static int scratch_frame(Thunk *k, bool store, bool size_only)
 
 static void call_slow(Thunk *k, bool store, unsigned stack)
 {
-    int frame = scratch_frame(k, true, true);
+    uint32_t results = store ? 0 : 1u << R10 | 1u << R11;
+    int frame = scratch_frame(k, true, true, results);
     X86Mem fn = store ? RT(k->e, slow_store) : RT(k->e, slow_load);
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
     X86Mem retaddr = { .base = RSP, .index = NO_REG, .disp = frame + (int32_t)stack };
 
     add_rsp(k, -frame);
-    scratch_frame(k, true, false);
+    scratch_frame(k, true, false, results);
     homes(k, true, ~0u);
     vectors(k, true);
     x86_rm(k->a, 0x8b, W64, RDI, &self);
@@ -302,7 +303,7 @@ static void call_slow(Thunk *k, bool store, unsigned stack)
     x86_rm(k->a, 0xff, W32, 2, &fn);
     vectors(k, false);
     homes(k, false, caller_saved);
-    scratch_frame(k, false, false);
+    scratch_frame(k, false, false, results);
     add_rsp(k, frame);
 }
 

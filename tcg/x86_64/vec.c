@@ -214,10 +214,38 @@ static void fault_point(X86Emit *e, TcgNative t)
     }
 }
 
-/* The implicit operand xmm0 of legacy blends: exchanged into place when it is elsewhere. */
-static bool needs_xmm0(X86Emit *e, IrRef mask)
+/*
+ * The implicit operand xmm0 of legacy blends (NF_RM0). When the mask is elsewhere it is copied there
+ * for the instruction, and what was there is kept in a scratch register, which stands in for
+ * xmm0 as destination and source.
+ */
+typedef struct {
+    unsigned kept;     /* NO_REG: the mask was in place */
+} Xmm0;
+
+static Xmm0 xmm0_begin(X86Emit *e, IrRef mask, unsigned *dst, unsigned *src)
 {
-    return e->val[mask].reg != XMM0;
+    Xmm0 x = { NO_REG };
+    unsigned m = x86_load_vec(e, mask);
+
+    if (m == XMM0 && *dst != XMM0) {
+        return x;
+    }
+    x.kept = x86_alloc(e, true);
+    x86_vec_move(e, x.kept, XMM0);
+    x86_rr(&e->a, 0x28 | X_0F, W32, 0, m & 15);
+    *dst = *dst == XMM0 ? x.kept : *dst;
+    if (src) {
+        *src = *src == XMM0 ? x.kept : *src;
+    }
+    return x;
+}
+
+static void xmm0_end(X86Emit *e, Xmm0 x)
+{
+    if (x.kept != NO_REG) {
+        x86_vec_move(e, XMM0, x.kept);
+    }
 }
 
 void x86_op_native(X86Emit *e, const IrInsn *in, const X86Row *row)
@@ -235,15 +263,18 @@ void x86_op_native(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     r1 = s1 != IR_NONE ? x86_load_vec(e, s1) : 0;
     r2 = s2 != IR_NONE ? x86_load_vec(e, s2) : 0;
-    if (form == NF_RM0 && needs_xmm0(e, s2)) {
-        x86_unsupported(e, in);
+    dst = vec_dst(e, old, s1, s2, t & TCG_NATIVE_FAULTS);
+    if (form == NF_RM0) {
+        unsigned to = dst;
+        Xmm0 x = xmm0_begin(e, s2, &to, &r1);
+        ins_rr(e, t, to, NO_REG, r1);
+        xmm0_end(e, x);
+        x86_bind(e, e->n << 2, dst);
         return;
     }
-    dst = vec_dst(e, old, s1, s2, t & TCG_NATIVE_FAULTS);
     fault_point(e, t);
     switch (form) {
     case NF_RM:
-    case NF_RM0:
         ins_rr(e, t, dst, NO_REG, r1);
         break;
     case NF_RVM:
@@ -266,6 +297,31 @@ void x86_op_native(X86Emit *e, const IrInsn *in, const X86Row *row)
     x86_bind(e, e->n << 2, dst);
 }
 
+/* The load comes first, so that nothing is out of place at the fault. */
+static void native_load_rm0(X86Emit *e, const IrInsn *in)
+{
+    TcgNative t = in->imm;
+    Access acc = x86_access(e, in, in->w);
+    unsigned src = x86_alloc(e, true), dst, to, old;
+    Xmm0 x;
+
+    x86_rm(&e->a, 0x10 | X_0F, W32, src & 15, &acc.m); /* movups: all of them take 16 bytes */
+    x86_access_done(e, &acc);
+    old = x86_load_vec(e, in->arg[2]);
+    dst = x86_dst(e, e->n << 2, in->arg[2], true);
+    if (dst != old && e->val[in->arg[3]].reg == dst) {
+        dst = x86_alloc(e, true);
+    }
+    if (dst != old) {
+        x86_rr(&e->a, 0x28 | X_0F, W32, dst & 15, old & 15);
+    }
+    to = dst;
+    x = xmm0_begin(e, in->arg[3], &to, NULL);
+    ins_rr(e, t, to, NO_REG, src);
+    xmm0_end(e, x);
+    x86_bind(e, e->n << 2, dst);
+}
+
 static void native_load(X86Emit *e, const IrInsn *in)
 {
     TcgNative t = in->imm;
@@ -280,11 +336,8 @@ static void native_load(X86Emit *e, const IrInsn *in)
     } else if (form == NF_RVM) {
         vvvv = x86_load_vec(e, s);
     } else if (form == NF_RM0) {
-        x86_load_vec(e, s);
-        if (needs_xmm0(e, s)) {
-            x86_unsupported(e, in);
-            return;
-        }
+        native_load_rm0(e, in);
+        return;
     }
     dst = vec_dst(e, old, s, form == NF_RVM4 ? in->arg[2] : IR_NONE, true);
     acc = x86_access(e, in, in->w);

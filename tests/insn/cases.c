@@ -10,7 +10,11 @@ typedef struct {
     InsnCase *c;
     const X86Row *row;
     uint64_t rng;
-    unsigned pos;           /* in c->code, of the next byte */
+    uint8_t *code;          /* where the instruction begins */
+    unsigned pos;           /* of the next byte */
+    uint64_t rip;           /* of the instruction, offset in CS */
+    uint64_t *g;            /* general registers when it runs */
+    bool fixed;             /* they and the memory cannot be chosen any more: in a sequence */
     uint8_t rex;
     uint8_t asize;          /* IrAddrWidth */
     int rip_disp;           /* where a RIP-relative displacement is, or -1 */
@@ -38,12 +42,12 @@ static bool percent(Maker *m, unsigned n)
 
 static void byte(Maker *m, unsigned v)
 {
-    m->c->code[m->pos++] = (uint8_t)v;
+    m->code[m->pos++] = (uint8_t)v;
 }
 
 static void bytes(Maker *m, uint64_t v, unsigned n)
 {
-    memcpy(m->c->code + m->pos, &v, n);
+    memcpy(m->code + m->pos, &v, n);
     m->pos += n;
 }
 
@@ -317,7 +321,7 @@ static void memory16(Maker *m, unsigned reg)
     static const int8_t index[8] = { R_RSI, R_RDI, R_RSI, R_RDI, -1, -1, -1, -1 };
     unsigned mod = below(m, 3), rm = below(m, 8);
     uint64_t off = target_offset(m, false), disp = mod == 1 ? (uint64_t)(int8_t)rnd(m) : mod == 2 ? rnd(m) & 0xffff : 0;
-    uint64_t *g = m->c->in.gpr, rest;
+    uint64_t *g = m->g, rest;
 
     byte(m, mod << 6 | reg << 3 | rm);
     if (mod == 0 && rm == 6) {
@@ -338,7 +342,7 @@ static void memory_base(Maker *m, unsigned reg, bool gs)
     unsigned mod = below(m, 3), base = below(m, 8) | (m->rex & X86_REX_B ? 8 : 0);
     unsigned index = below(m, 8) | (m->rex & X86_REX_X ? 8 : 0), scale = below(m, 4);
     bool sib = (base & 7) == 4 || percent(m, 40), has_index = sib && index != 4;
-    uint64_t *g = m->c->in.gpr, disp, rest;
+    uint64_t *g = m->g, disp, rest;
 
     if ((base & 7) == 5 && mod == 0) {
         mod = 1;
@@ -364,7 +368,7 @@ static void memory_base(Maker *m, unsigned reg, bool gs)
 static void memory_no_base(Maker *m, unsigned reg, bool gs)
 {
     unsigned index = below(m, 8) | (m->rex & X86_REX_X ? 8 : 0), scale = below(m, 4);
-    uint64_t *g = m->c->in.gpr, disp = target_offset(m, gs);
+    uint64_t *g = m->g, disp = target_offset(m, gs);
 
     if (percent(m, 50)) {
         byte(m, reg << 3 | 5);
@@ -383,6 +387,37 @@ static void memory_no_base(Maker *m, unsigned reg, bool gs)
     bytes(m, disp, 4);
 }
 
+/* The same with registers as they are: only the displacement can be chosen. */
+static void memory_fixed(Maker *m, unsigned reg, bool gs)
+{
+    unsigned base = below(m, 8) | (m->rex & X86_REX_B ? 8 : 0), index = below(m, 8) | (m->rex & X86_REX_X ? 8 : 0);
+    unsigned scale = below(m, 4);
+    bool sib = (base & 7) == 4 || percent(m, 40), has_index = sib && index != 4;
+    int64_t disp = (int64_t)(target_offset(m, gs) - m->g[base] - (has_index ? m->g[index] << scale : 0));
+
+    if (m->asize == IR_A64 && disp != (int32_t)disp) {
+        byte(m, reg << 3 | 5);
+        m->rip_disp = (int)m->pos;
+        bytes(m, target_offset(m, gs), 4);
+        return;
+    }
+    byte(m, 0x80 | reg << 3 | (sib ? 4 : base & 7));
+    if (sib) {
+        byte(m, scale << 6 | (index & 7) << 3 | (base & 7));
+    }
+    bytes(m, (uint64_t)disp, 4);
+}
+
+static void memory_fixed16(Maker *m, unsigned reg)
+{
+    static const uint8_t base[8] = { R_RBX, R_RBX, R_RBP, R_RBP, R_RSI, R_RDI, R_RBP, R_RBX };
+    static const int8_t index[8] = { R_RSI, R_RDI, R_RSI, R_RDI, -1, -1, -1, -1 };
+    unsigned rm = below(m, 8);
+
+    byte(m, 0x80 | reg << 3 | rm);
+    bytes(m, target_offset(m, false) - m->g[base[rm]] - (index[rm] >= 0 ? m->g[index[rm]] : 0), 2);
+}
+
 static void modrm(Maker *m, bool gs)
 {
     const X86Row *row = m->row;
@@ -394,7 +429,13 @@ static void modrm(Maker *m, bool gs)
         return;
     }
     m->target = pick_target(m);
-    if (m->asize == IR_A16) {
+    if (m->fixed) {
+        if (m->asize == IR_A16) {
+            memory_fixed16(m, reg);
+        } else {
+            memory_fixed(m, reg, gs);
+        }
+    } else if (m->asize == IR_A16) {
         memory16(m, reg);
     } else if (percent(m, 85)) {
         memory_base(m, reg, gs);
@@ -465,7 +506,7 @@ static bool prefixes(Maker *m)
     static const uint8_t segs[] = { 0x26, 0x2e, 0x36, 0x3e };
     const X86Row *row = m->row;
     InsnMode mode = m->c->mode;
-    bool gs = mode == MODE_64 && percent(m, 5), p67 = percent(m, 8);
+    bool gs = mode == MODE_64 && percent(m, 5), p67 = percent(m, m->fixed && mode == MODE_64 ? 40 : 8);
 
     if ((row->attr & X86_ATTR_LOCK) ? percent(m, 25) : percent(m, 1)) {
         byte(m, 0xf0);
@@ -496,7 +537,7 @@ static bool prefixes(Maker *m)
 
 static void set_pointer(Maker *m, unsigned reg)
 {
-    uint64_t *g = m->c->in.gpr;
+    uint64_t *g = m->g;
 
     if (!m->target || percent(m, 80)) {
         m->target = pick_target(m);
@@ -526,14 +567,14 @@ static void plant_jump(Maker *m, const X86Insn *in)
     if (in->mem) {
         plant(m, m->target, jump_target(m));
     } else {
-        m->c->in.gpr[in->rm] = jump_target(m);
+        m->g[in->rm] = jump_target(m);
     }
 }
 
 static void implicit(Maker *m, const X86Insn *in)
 {
     const X86Row *row = in->row;
-    uint64_t *g = m->c->in.gpr;
+    uint64_t *g = m->g;
 
     if (is_string(row)) {
         set_pointer(m, R_RSI);
@@ -542,7 +583,7 @@ static void implicit(Maker *m, const X86Insn *in)
             g[R_RCX] = percent(m, 95) ? below(m, 40) : integer(m);
         }
     }
-    if (!strncmp(row->mnemonic, "fx", 2) || !strncmp(row->mnemonic, "fns", 3)) { /* lost on the way in, see native.c */
+    if (!strncmp(row->mnemonic, "fns", 3)) { /* lost on the way in, see native.c */
         m->c->in.fop = 0;
         m->c->in.fip = m->c->in.fdp = 0;
     }
@@ -572,8 +613,11 @@ static bool undefined_result(Maker *m, const X86Insn *in)
     bool shift2 = !strcmp(in->row->mnemonic, "shld") || !strcmp(in->row->mnemonic, "shrd");
 
     if (shift2 && in->osize == W16) { /* counts over 16 */
-        m->c->code[in->len - 1] &= in->row->op[2].place == X86_AT_I ? 15 : 0xff;
-        m->c->in.gpr[R_RCX] &= in->row->op[2].place == X86_AT_I ? ~0ull : ~0x10ull;
+        if (m->fixed && in->row->op[2].place != X86_AT_I) {
+            return true;
+        }
+        m->code[in->len - 1] &= in->row->op[2].place == X86_AT_I ? 15 : 0xff;
+        m->g[R_RCX] &= in->row->op[2].place == X86_AT_I ? ~0ull : ~0x10ull;
     }
     /* A register that CMPXCHG does not change: whether its upper half is cleared. Prefetch of a register. */
     return !in->mem && ((!strcmp(in->row->mnemonic, "cmpxchg") && in->osize == W32) || !strcmp(in->row->mnemonic, "prefetchw"));
@@ -582,11 +626,11 @@ static bool undefined_result(Maker *m, const X86Insn *in)
 /* Immediates that are displacements of code or data; RIP-relative displacements. */
 static void patch(Maker *m, const X86Insn *in)
 {
-    uint8_t *end = m->c->code + in->len;
+    uint8_t *end = m->code + in->len;
 
     for (unsigned n = 0; n < in->row->num_ops; n++) {
         unsigned size = in->row->op[n].size == X86_SZ_b ? 1 : in->osize == W16 ? 2 : 4;
-        int32_t jump = (int32_t)below(m, 200) - 100;
+        int32_t jump = m->fixed ? 0 : (int32_t)below(m, 200) - 100;
         if (in->row->op[n].place == X86_AT_J) {
             jump += jump < 0 && jump >= -(int32_t)in->len ? 50 : 0; /* not back into itself */
             memcpy(end - size, &jump, size);
@@ -600,9 +644,9 @@ static void patch(Maker *m, const X86Insn *in)
     }
     if (m->rip_disp >= 0) {
         int32_t disp;
-        memcpy(&disp, m->c->code + m->rip_disp, 4);
-        disp -= (int32_t)(m->c->in.rip + in->len);
-        memcpy(m->c->code + m->rip_disp, &disp, 4);
+        memcpy(&disp, m->code + m->rip_disp, 4);
+        disp -= (int32_t)(m->rip + in->len);
+        memcpy(m->code + m->rip_disp, &disp, 4);
     }
 }
 
@@ -640,7 +684,7 @@ static void begin(Maker *m, InsnCase *c, const X86Row *row, InsnMode mode, uint6
 {
     static uint8_t master[DATA_COPY];
 
-    *m = (Maker){ .c = c, .row = row, .rng = seed, .rip_disp = -1 };
+    *m = (Maker){ .c = c, .row = row, .rng = seed, .rip_disp = -1, .code = c->code, .g = c->in.gpr };
     if (!master[1]) {
         Maker fixed = { .rng = 1 };
         for (unsigned n = 0; n < DATA_COPY; n++) {
@@ -653,7 +697,9 @@ static void begin(Maker *m, InsnCase *c, const X86Row *row, InsnMode mode, uint6
     c->len = 0;
     c->undefined = 0;
     c->row = NULL;
+    c->num_masks = 0;
     registers(m, mode);
+    m->rip = c->in.rip;
 }
 
 /*
@@ -688,20 +734,40 @@ static bool one_instruction(Maker *m, X86Insn *in)
     }
     bytes(m, rnd(m), 8);
     bytes(m, rnd(m), 8);
-    if (x86_decode(in, c->code, m->pos, mode_key(c->mode)) != X86_DECODE_OK) {
+    if (x86_decode(in, m->code, m->pos, mode_key(c->mode)) != X86_DECODE_OK) {
         if (!in->row || !(in->prefixes & X86_P_LOCK) || in->len == 0) {
             return false; /* not in this mode, or prefixes that make it another, invalid one */
         }
     }
-    if (insn_left_out(in->row) || in->row->body == gen_todo || (in->seg_prefix && in->seg >= S_FS && !gs) || in->len > 15 || undefined_result(m, in) || processors_disagree(in)) {
+    if (insn_left_out(in->row) || in->row->body == gen_todo || (in->seg_prefix && in->seg >= S_FS && !gs) || in->len > 15 ||
+        undefined_result(m, in) || processors_disagree(in)) {
         return false;
     }
     patch(m, in);
-    if (m->target) {
-        fill_memory(m, m->target);
+    if (!m->fixed) {
+        if (m->target) {
+            fill_memory(m, m->target);
+        }
+        implicit(m, in);
     }
-    implicit(m, in);
     return true;
+}
+
+/* MXCSR_MASK in an image of FXSAVE is the model's; AMD's leave out the pointers of the last x87 instruction. */
+static void note_mask(InsnCase *c, const X86Insn *in, uint64_t target)
+{
+    if (!strcmp(in->row->mnemonic, "fxsave") && c->num_masks < MAX_MASKS) {
+        c->masks[c->num_masks++] = target;
+    }
+}
+
+/* The row of the instruction at an offset of the code: of one that faulted. */
+const X86Row *insn_row_at(const InsnCase *c, uint64_t at)
+{
+    X86Insn in;
+
+    return at < c->len && x86_decode(&in, c->code + at, (unsigned)(c->len - at), mode_key(c->mode)) == X86_DECODE_OK ? in.row
+                                                                                                                   : NULL;
 }
 
 bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uint64_t n)
@@ -715,8 +781,138 @@ bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uin
     }
     c->len = in.len;
     c->row = in.row;
-    c->target = m.target;
+    note_mask(c, &in, m.target);
     c->undefined = in.row->undefined;
     narrow_registers(c);
     return true;
+}
+
+/* Sequences */
+
+enum { MAX_STEPS = 24 };
+
+typedef struct {
+    unsigned at[MAX_STEPS];     /* offset of each instruction */
+    unsigned jump[MAX_STEPS];   /* bytes of a conditional jump's displacement, or 0 */
+    unsigned num;
+    bool pointers;              /* x87 pointers are known: see native.c */
+} Steps;
+
+static bool fits_sequence(const X86Row *row, const Steps *s)
+{
+    bool image = !strncmp(row->mnemonic, "fns", 3);
+
+    if (insn_left_out(row) || row->body == gen_todo || (image && !s->pointers) || !strcmp(row->mnemonic, "popa")) {
+        return false;
+    }
+    if (has_place(row, X86_AT_J)) {
+        return !strcmp(row->mnemonic, "j");
+    }
+    return strcmp(row->mnemonic, "ret") && strcmp(row->mnemonic, "call") && strcmp(row->mnemonic, "jmp");
+}
+
+static void put_bytes(InsnCase *c, Steps *s, const uint8_t *code, unsigned n)
+{
+    memcpy(c->code + c->len, code, n);
+    s->jump[s->num] = 0;
+    s->at[s->num++] = c->len;
+    c->len += n;
+}
+
+/* All six flags defined again: cmp of two registers. */
+static void define_flags(Maker *m, Steps *s)
+{
+    put_bytes(m->c, s, (uint8_t[]){ 0x39, (uint8_t)(0xc0 | below(m, 64)) }, 2);
+}
+
+/* One more instruction at the end, tried on the host. False: it did not fit. */
+static bool append(Maker *m, Steps *s, InsnState *now)
+{
+    static InsnResult r;
+    InsnCase *c = m->c;
+    unsigned len = c->len;
+    const X86Row *row = &x86_insn_rows[below(m, X86_NUM_ROWS)];
+    X86Insn in;
+
+    if (!fits_sequence(row, s)) {
+        return false;
+    }
+    *m = (Maker){ .c = c, .row = row, .rng = m->rng, .rip_disp = -1, .code = c->code + len, .g = now->gpr, .fixed = true,
+                  .rip = c->in.rip + len };
+    if (!one_instruction(m, &in) || !fits_sequence(in.row, s)) {
+        return false;
+    }
+    c->len = len + in.len;
+    native_run(c, &r);
+    if (r.st.vector >= 0 && percent(m, 95)) {
+        c->len = len;
+        return false;
+    }
+    *now = r.st;
+    s->at[s->num] = len;
+    s->jump[s->num++] = has_place(in.row, X86_AT_J) ? (in.opcode == 0x0f || in.row->map ? in.osize == W16 ? 2 : 4 : 1) : 0;
+    note_mask(c, &in, m->target);
+    c->row = in.row;
+    if ((in.row->undefined & ~IR_A) || (in.row->undefined && !in.row->map && in.row->opcode >= 0xc0)) {
+        define_flags(m, s); /* A is 0 everywhere after logic, but not after shifts */
+    }
+    return true;
+}
+
+/* Conditional jumps go to some later instruction. */
+static void aim_jumps(Maker *m, const Steps *s)
+{
+    for (unsigned n = 0; n < s->num; n++) {
+        unsigned next = n + 1 < s->num ? s->at[n + 1] : m->c->len, to = n + 1 + below(m, s->num - n);
+        unsigned target = to < s->num ? s->at[to] : m->c->len;
+        if (s->jump[n] && target - next < 128) {
+            m->c->code[next - s->jump[n]] = (uint8_t)(target - next);
+        }
+    }
+}
+
+void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n)
+{
+    Maker m;
+    Steps s = { .num = 0 };
+    InsnState now;
+    unsigned want;
+
+    begin(&m, c, x86_insn_rows, mode, seed * 0x2545f4914f6cdd1d + n * 0xda942042e4dd58b5 + 99);
+    set_pointer(&m, R_RSI);
+    set_pointer(&m, R_RDI);
+    c->in.gpr[R_RCX] = below(&m, 40);
+    narrow_registers(c);
+    now = c->in;
+    want = 4 + below(&m, 14);
+    if (percent(&m, 30)) {
+        s.pointers = true;
+        put_bytes(c, &s, (uint8_t[]){ 0xdb, 0xe3 }, 2); /* fninit */
+    }
+    for (unsigned tries = 0; tries < 10 * want && s.num < want && c->len < sizeof(c->code) - 40; tries++) {
+        append(&m, &s, &now);
+    }
+    aim_jumps(&m, &s);
+    c->undefined = IR_A;
+    c->row = c->row ? c->row : x86_insn_rows;
+}
+
+void insn_shrink(InsnCase *c, bool (*fails)(const InsnCase *c, void *opaque), void *opaque)
+{
+    X86Insn in;
+
+    for (unsigned at = 0; at < c->len; at += in.len) {
+        uint8_t old[16];
+        if (x86_decode(&in, c->code + at, c->len - at, mode_key(c->mode)) != X86_DECODE_OK) {
+            return;
+        }
+        if (!strcmp(in.row->mnemonic, "fninit")) {
+            continue; /* makes the pointers known */
+        }
+        memcpy(old, c->code + at, in.len);
+        memset(c->code + at, 0x90, in.len);
+        if (!fails(c, opaque)) {
+            memcpy(c->code + at, old, in.len);
+        }
+    }
 }

@@ -1,49 +1,39 @@
-/* See emitted.h. */
+/* See emitted.h. Regions are never found again: each gets a key of its own. */
 #include <asm/prctl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "target/i386/gen.h"
-#include "tcg/x86_64/emit.h"
+#include "tcg/runtime.h"
 #include "tests/insn/emitted.h"
 #include "tests/insn/insn.h"
 
-enum { BUFFER = 1 << 20, MAP = 1 << 16 };
+/* What raises runs between emitted code and its way out: the vector registers are the guest's. */
+#pragma GCC target("general-regs-only")
 
 static struct {
-    X86Emit *emit;
-    TcgThunks thunks;
-    uint8_t *code, *end;     /* where regions go: one at a time */
-    uint8_t map[MAP];
-    TcgSlot slots[TCG_MAX_SLOTS];
-    TcgEmitted out;
-    bool running, faulted;
-    TcgMapEntry at;          /* where it faulted */
+    TcgCache *cache;
+    TcgContext *context;
+    X86Cpu *cpu;
+    uint32_t number;
+    bool running;
 } em;
 
 EmittedFault emitted_fault;
 
 X86Cpu *emitted_new_cpu(void)
 {
-    size_t size = (sizeof(X86Cpu) + 2 * PAGE) & ~(size_t)(PAGE - 1);
-    uint8_t *page = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uint8_t *buf = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    X86Cpu *cpu = (X86Cpu *)(page + PAGE);
+    TcgConfig config = { .guest = &x86_tcg_guest, .user = true, .code_size = 16 << 20 };
 
-    em.emit = x86_emit_new(&x86_tcg_guest);
-    if (page == MAP_FAILED || buf == MAP_FAILED || !em.emit ||
-        !x86_emit_thunks(em.emit, buf, buf + BUFFER, 0, true, &em.thunks)) {
+    em.cache = tcg_cache_new(&config, NULL);
+    em.context = em.cache ? tcg_context_new(em.cache, NULL) : NULL;
+    em.cpu = em.context ? tcg_state_new(em.cache, NULL) : NULL;
+    if (!em.cpu) {
         abort();
     }
-    em.code = (uint8_t *)(((uintptr_t)em.thunks.end + 63) & ~(uintptr_t)63);
-    em.end = buf + BUFFER;
-    cpu->rt.self = cpu;
-    cpu->rt.mxcsr = 0x1f80;
-    cpu->rt.fpucw = 0x37f;
-    return cpu;
+    return em.cpu;
 }
 
 bool emitted_running(void)
@@ -51,92 +41,74 @@ bool emitted_running(void)
     return em.running;
 }
 
-static bool find(uint64_t host_pc)
-{
-    uint64_t off = host_pc - (uintptr_t)em.code;
-
-    return em.running && off < em.out.size && x86_map_find(em.map, em.out.map_size, (uint32_t)off, &em.at);
-}
-
 bool emitted_signal(ucontext_t *uc)
 {
     greg_t *g = uc->uc_mcontext.gregs;
+    EmittedFault f = { .vector = (int)g[REG_TRAPNO], .error = (uint32_t)g[REG_ERR] };
 
-    if (!find((uint64_t)g[REG_RIP])) {
+    f.address = f.vector == EXC_PF ? (uint64_t)g[REG_CR2] : 0;
+    if (!em.running || !tcg_fault(em.cache, em.cpu, uc, (void *)(uintptr_t)g[REG_CR2])) {
         return false;
     }
-    em.faulted = true;
-    emitted_fault = (EmittedFault){ .vector = (int)g[REG_TRAPNO], .error = (uint32_t)g[REG_ERR] };
-    if (emitted_fault.vector == EXC_PF) {
-        emitted_fault.address = (uint64_t)g[REG_CR2];
-    }
-    g[REG_RIP] = (greg_t)(uintptr_t)(em.at.flags_in_slot ? em.thunks.fault_in_slot : em.thunks.fault);
+    emitted_fault = f;
     return true;
 }
 
-void emitted_raise(void *return_address)
+void emitted_raise(void)
 {
-    void (*raise_it)(void);
-
-    if (!find((uintptr_t)return_address - 1)) {
-        abort();
-    }
-    em.faulted = true;
-    emitted_fault.vector = -1;
-    memcpy(&raise_it, &em.thunks.raise, sizeof(raise_it));
-    raise_it();
-    abort();
+    tcg_raise(em.cache, em.cpu);
 }
 
-static void stop_of(const X86Cpu *cpu, IrStop *stop)
+/* A region that is made already, as a front end. */
+static bool copy_region(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opaque)
 {
-    *stop = (IrStop){ .pc = cpu->rt.exit_pc };
-    switch (cpu->rt.exit_reason) {
-    case TCG_EXIT_LINK:
-        stop->reason = IR_STOP_EXIT;
-        stop->pc = cpu->rt.exit_slot->pc;
-        break;
-    case TCG_EXIT_LOOKUP:
-        stop->reason = IR_STOP_EXIT_IND;
-        break;
-    case TCG_EXIT_LEAVE:
-        stop->reason = IR_STOP_LEAVE;
-        stop->slot = cpu->rt.exit_code;
-        break;
-    case TCG_EXIT_RAISE:
-        stop->reason = em.faulted ? IR_STOP_FAULT : IR_STOP_BUDGET;
-        stop->pc = em.at.pc;
-        stop->word = em.at.word;
-        break;
-    default:
-        stop->reason = IR_STOP_BUDGET;
-        break;
+    const IrRegion *from = opaque;
+
+    if (from->num_insns > r->max_insns) {
+        return false;
     }
+    memcpy(r->insns, from->insns, from->num_insns * sizeof(r->insns[0]));
+    r->num_insns = from->num_insns;
+    r->num_blocks = from->num_blocks;
+    *built = (TcgBuilt){ .guest_size = 1, .page2 = TCG_NO_PAGE };
+    return true;
+}
+
+static void stop_of(const X86Cpu *cpu, TcgExitReason reason, IrStop *stop)
+{
+    static const IrStopReason reasons[] = {
+        [TCG_EXIT_LINK] = IR_STOP_EXIT, [TCG_EXIT_LOOKUP] = IR_STOP_EXIT_IND, [TCG_EXIT_LEAVE] = IR_STOP_LEAVE,
+        [TCG_EXIT_POLL] = IR_STOP_POLL, [TCG_EXIT_ICOUNT] = IR_STOP_ICOUNT, [TCG_EXIT_RAISE] = IR_STOP_FAULT,
+    };
+
+    *stop = (IrStop){ .reason = reasons[reason], .pc = cpu->rt.exit_pc, .word = cpu->rt.exit_word, .slot = cpu->rt.exit_code };
 }
 
 bool emitted_run(X86Cpu *cpu, const IrRegion *r, uint64_t pc, IrStop *stop, const char **why)
 {
-    TcgEmitJob job = { .ir = r, .thunks = &em.thunks, .user = true, .pc = pc, .code = em.code, .code_end = em.end,
-                       .slots = em.slots, .map = em.map, .map_end = em.map + MAP };
-    void (*enter)(void *, const void *);
+    TcgKey key = { .pc = pc, .phys = pc, .mode = em.number++ };
+    TcgTranslated done;
+    TcgExitReason reason;
+    TcgRegion *region;
 
-    memset(em.slots, 0, sizeof(em.slots));
-    if (x86_emit(em.emit, &job, &em.out) != TCG_EMIT_OK) {
-        *why = em.out.unsupported_op < IR_NUM_OPS ? ir_ops[em.out.unsupported_op].name : em.out.why;
+    do {
+        done = tcg_translate(em.context, &key, copy_region, (void *)r, &region);
+        if (done == TCG_FULL) {
+            tcg_flush(em.cache);
+        }
+    } while (done == TCG_FULL);
+    if (done != TCG_TRANSLATED) {
+        *why = done == TCG_REFUSED ? tcg_refused_op(em.context) : "too long";
         return false;
     }
-    memcpy(&enter, &em.thunks.enter, sizeof(enter));
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) { /* the region before is no more */
-        cpu->rt.ret_ring[n] = (uintptr_t)em.thunks.lookup;
-    }
+    emitted_fault = (EmittedFault){ .vector = -1 };
     cpu->rt.mxcsr = cpu->st.mxcsr;
-    syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
-    em.faulted = false;
+    tcg_thread_attach(cpu);
     em.running = true;
-    enter(cpu, em.code + em.out.entry);
+    reason = tcg_enter(em.cache, cpu, region);
     em.running = false;
     syscall(SYS_arch_prctl, ARCH_SET_GS, DATA); /* what native code sees */
     cpu->st.mxcsr = cpu->rt.mxcsr;
-    stop_of(cpu, stop);
+    stop_of(cpu, reason, stop);
     return true;
 }

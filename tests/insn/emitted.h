@@ -8,7 +8,7 @@
 #include "target/i386/cpu.h"
 #include "tcg/interp.h"
 
-/* NULL: this host has no emitter. The state of a vCPU with the page before it that `poll` reads. */
+/* The state of a vCPU, made by the translator's runtime. */
 X86Cpu *emitted_new_cpu(void);
 
 /* Emits and runs r, which begins at pc. False: *why says what the emitter cannot do. A fault in the code is IR_STOP_FAULT. */
@@ -25,8 +25,8 @@ typedef struct {
 } EmittedFault;
 extern EmittedFault emitted_fault;
 
-/* Whether emitted code is running; a helper that has raised ends it, with the address it would return to. Does not return. */
+/* Whether emitted code is running; a helper that has raised ends it. */
 bool emitted_running(void);
-_Noreturn void emitted_raise(void *return_address);
+_Noreturn void emitted_raise(void);
 
 #endif

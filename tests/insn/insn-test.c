@@ -12,7 +12,7 @@
 
 typedef struct {
     uint64_t seed, one;
-    unsigned cases, show;
+    unsigned cases, sequences, show;
     const char *only;
     int mode;               /* -1: all */
     bool repeat_one;
@@ -154,6 +154,7 @@ static void skip_memory(const InsnResult *a, InsnResult *b, uint64_t linear, uns
 
 static bool same(const InsnCase *c, InsnResult *a, InsnResult *b, Count *count)
 {
+    const X86Row *at = insn_row_at(c, a->st.rip - c->in.rip);
     uint64_t flags;
 
     normalize(c, &a->st);
@@ -171,13 +172,14 @@ static bool same(const InsnCase *c, InsnResult *a, InsnResult *b, Count *count)
         a->st.error &= ~1u; /* whether the kernel has something there is not ours */
         b->st.error &= ~1u;
     }
-    if ((c->row->attr & X86_ATTR_FPU) && a->st.vector == EXC_PF && b->st.vector == EXC_PF &&
+    if (at && (at->attr & X86_ATTR_FPU) && a->st.vector == EXC_PF && b->st.vector == EXC_PF &&
         a->st.address - b->st.address + 512 < 1024) {
         b->st.address = a->st.address; /* which part of a large operand is touched first is the processor's business */
         b->st.error = a->st.error;
     }
-    if (!strcmp(c->row->mnemonic, "fxsave")) {
-        skip_memory(a, b, c->target + 28, 4); /* MXCSR_MASK: the model's */
+    for (unsigned n = 0; n < c->num_masks; n++) {
+        skip_memory(a, b, c->masks[n] + 6, 18);
+        skip_memory(a, b, c->masks[n] + 28, 4);
     }
     if (flags) {
         count->skipped_flags += (unsigned)__builtin_popcountll(flags);
@@ -199,6 +201,9 @@ static const char *known_difference(const InsnCase *c, const InsnResult *host, c
     if (!strcmp(c->row->mnemonic, "call") && c->mode == MODE_16 && host->st.vector >= 0 && ours->st.vector == EXC_GP) {
         return "16-bit call";
     }
+    if ((host->st.mxcsr & 0x20000) && ours->st.vector == EXC_GP) {
+        return "MXCSR.MM of AMD's";
+    }
     if (c->mode == MODE_32 && (host->st.vector == EXC_SS || host->st.vector == EXC_GP) && ours->st.vector == EXC_PF &&
         ours->st.address >= 0xfffffff0) {
         return "wraps at 4 GiB";
@@ -209,6 +214,10 @@ static const char *known_difference(const InsnCase *c, const InsnResult *host, c
 /* Holds ours, of the interpreter or the emitter, against host's. */
 static bool check(const InsnCase *c, InsnResult host, InsnResult *ours, const char *engine, const Options *o, Count *count)
 {
+    if (ours->refused && !strcmp(ours->refused, "cmpxchg2") && !o->strict) {
+        count->known++; /* the emitter has it only where flags besides Z are not read */
+        return true;
+    }
     if (ours->refused) {
         count->refused++;
         if (o->repeat_one || count->refused <= o->show) {
@@ -323,6 +332,37 @@ static bool run_group(const char *group, InsnMode mode, const Options *o, unsign
     return !count.failed && !count.refused;
 }
 
+static bool fails_quietly(const InsnCase *c, void *opaque)
+{
+    Options quiet = { .show = 0 };
+    Count count = { 0 };
+
+    return !run_case(c, &quiet, &count);
+}
+
+static bool run_sequences(InsnMode mode, const Options *o, unsigned number)
+{
+    static InsnCase c;
+    Count count = { 0 };
+    unsigned from = o->repeat_one ? (unsigned)o->one : 0, to = o->repeat_one ? from + 1 : o->sequences, bad = 0;
+
+    for (unsigned n = from; n < to; n++) {
+        insn_make_sequence(&c, mode, o->seed, n);
+        if (run_case(&c, &(Options){ .show = 0 }, &count)) {
+            continue;
+        }
+        if (bad++ < o->show) {
+            insn_shrink(&c, fails_quietly, NULL);
+            run_case(&c, &(Options){ .show = 1, .repeat_one = o->repeat_one }, &(Count){ 0 });
+            printf("#   above: --sequences 1 --mode %u --one %u, seed %" PRIu64 "\n", mode_bits[mode], n, o->seed);
+        }
+    }
+    printf("# %u sequences, %u end with a fault, %u known to differ, %u differ, %u refused\n", count.cases, count.faults,
+           count.known, count.failed, count.refused);
+    printf("%s %u - sequences %s\n", bad ? "not ok" : "ok", number, mode_names[mode]);
+    return !bad;
+}
+
 static bool parse(int argc, char **argv, Options *o)
 {
     for (int n = 1; n < argc; n++) {
@@ -331,6 +371,9 @@ static bool parse(int argc, char **argv, Options *o)
             return false;
         } else if (!strcmp(argv[n], "--cases")) {
             o->cases = (unsigned)strtoul(v, NULL, 0);
+        } else if (!strcmp(argv[n], "--sequences")) {
+            o->sequences = (unsigned)strtoul(v, NULL, 0);
+            o->cases = 0;
         } else if (!strcmp(argv[n], "--seed")) {
             o->seed = strtoull(v, NULL, 0);
         } else if (!strcmp(argv[n], "--only")) {
@@ -352,17 +395,35 @@ static bool parse(int argc, char **argv, Options *o)
     return true;
 }
 
+static bool run_mode(InsnMode mode, const Options *o, unsigned *number)
+{
+    static const char *const groups[] = { "integer", "x87", "mmx", "sse", "sequences" };
+    const char *why = native_has_mode(mode);
+    bool ok = true;
+
+    for (unsigned n = 0; n < 5; n++) {
+        ++*number;
+        if (why) {
+            printf("ok %u - %s %s # SKIP %s\n", *number, groups[n], mode_names[mode], why);
+        } else if (n < 4) {
+            ok &= run_group(groups[n], mode, o, *number);
+        } else {
+            ok &= run_sequences(mode, o, *number);
+        }
+    }
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const groups[] = { "integer", "x87", "mmx", "sse" };
-    Options o = { .seed = 1, .cases = 40, .show = 2, .mode = -1 };
+    Options o = { .seed = 1, .cases = 40, .sequences = 500, .show = 2, .mode = -1 };
     unsigned number = 0;
     bool ok = true;
     const char *why;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: insn-test [--cases N] [--seed S] [--only NAME|GROUP] [--mode 64|32|16] [--show N] [--one N] [--strict 1]\n");
+        fprintf(stderr, "usage: insn-test [--cases N] [--sequences N] [--seed S] [--only NAME|GROUP] [--mode 64|32|16] [--show N] [--one N] [--strict 1]\n");
         return 2;
     }
     why = native_init();
@@ -371,19 +432,10 @@ int main(int argc, char **argv)
         return 0;
     }
     guest_init();
-    printf("1..%u\n", (unsigned)(4 * (o.mode < 0 ? NUM_MODES : 1)));
+    printf("1..%u\n", (unsigned)(5 * (o.mode < 0 ? NUM_MODES : 1)));
     for (InsnMode mode = 0; mode < NUM_MODES; mode++) {
-        if (o.mode >= 0 && (int)mode != o.mode) {
-            continue;
-        }
-        for (unsigned n = 0; n < 4; n++) {
-            number++;
-            why = native_has_mode(mode);
-            if (why) {
-                printf("ok %u - %s %s # SKIP %s\n", number, groups[n], mode_names[mode], why);
-            } else {
-                ok &= run_group(groups[n], mode, &o, number);
-            }
+        if (o.mode < 0 || (int)mode == o.mode) {
+            ok &= run_mode(mode, &o, &number);
         }
     }
     return ok ? 0 : 1;

@@ -2,7 +2,7 @@
  * Instructions against the host CPU: a case is made from a row of target/i386/decode.def with a number, run natively
  * (native.c) and through translation (guest.c), and the two results are compared (insn-test.c).
  *
- *     insn-test [--cases N] [--seed S] [--only TEXT] [--mode 64|32|16] [--one N] [--show N] [--strict 1]
+ *     insn-test [--cases N] [--sequences N] [--seed S] [--only TEXT] [--mode 64|32|16] [--one N] [--show N] [--strict 1]
  *
  * --one repeats a single case of a row and prints it with all state. Cases are made from (seed, row, number) only. --strict 1
  * shows the known differences too.
@@ -33,6 +33,8 @@ enum {
     DATA_COPY = 5 * PAGE,
 };
 
+enum { MAX_MASKS = 8 };
+
 typedef enum { MODE_64, MODE_32, MODE_16, NUM_MODES } InsnMode;
 
 /* What an instruction can see and change. x87 registers in the order of the stack, as FXSAVE stores them. */
@@ -58,7 +60,8 @@ typedef struct {
     InsnState in;
     uint8_t mem[DATA_COPY]; /* at the start */
     const X86Row *row;      /* what the bytes are: prefixes may make it another row than was asked for */
-    uint64_t target;        /* linear address of the memory operand, or 0 */
+    uint64_t masks[MAX_MASKS];      /* images of FXSAVE, of which parts are not compared */
+    unsigned num_masks;
     uint16_t undefined;     /* IR_FLAGS bits the manual leaves undefined */
 } InsnCase;
 
@@ -87,6 +90,9 @@ _Noreturn void guest_refuse(const char *what); /* ends the case: not for this ha
 bool insn_make(InsnCase *c, const X86Row *row, InsnMode mode, uint64_t seed, uint64_t n);
 /* A block of instructions of any rows. */
 void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n);
+const X86Row *insn_row_at(const InsnCase *c, uint64_t at);
+/* Makes instructions of a failing sequence NOPs as long as it fails. */
+void insn_shrink(InsnCase *c, bool (*fails)(const InsnCase *c, void *opaque), void *opaque);
 /* Why a row is not tested, or NULL. */
 const char *insn_left_out(const X86Row *row);
 

@@ -1,12 +1,14 @@
 """Starts the system emulator and talks to it. QEMU in the environment is the program."""
 import json
 import os
+import pathlib
 import select
 import socket
 import subprocess
 import time
 
-PROGRAM = os.environ.get("QEMU", "build/qemu-system-x86_64")
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = os.environ.get("QEMU") or str(ROOT / "build/qemu-system-x86_64")
 TIMEOUT = 10
 
 

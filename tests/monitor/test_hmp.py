@@ -1,8 +1,12 @@
 """The HMP server: commands, expressions, line editing."""
 import os
+import pty
+import random
+import subprocess
+import termios
 
 import pytest
-from emulator import Emulator, Stream, connect
+from emulator import PROGRAM, Emulator, Stream, connect
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def qmp():
     ("# nothing", ""), ("", ""), ("   ", ""),
 ])
 def test_lines(qmp, line, text):
-    assert qmp.hmp(line) == text.replace("\r\n", "\n").replace("\n", "\r\n")
+    assert qmp.hmp(line) == text
 
 
 def test_depth_is_bounded(qmp):
@@ -130,7 +134,7 @@ def test_keys(tmp_path, keys, line, cursor):
     e, m = hmp(tmp_path)
     with e:
         m.until("(qemu) ")
-        m.send("(qemu) "[:0] + keys)
+        m.send(keys)
         s = Screen(m)
         assert s.show() == (line, cursor)
 
@@ -156,7 +160,6 @@ def test_history_and_completion(tmp_path):
 
 
 def test_random_keys(tmp_path):
-    import random
     rng = random.Random(2)
     e, m = hmp(tmp_path)
     with e:
@@ -170,14 +173,8 @@ def test_random_keys(tmp_path):
 
 def test_pty_and_mux(tmp_path):
     """-serial mon:stdio on a terminal: raw mode, Ctrl-A c to the monitor and back, Ctrl-A x ends; the terminal is put back."""
-    import pty
-    import termios
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
-    with Emulator("-serial", "mon:stdio", qmp=False, preexec_fn=None) as none:
-        none.p.kill()
-    import subprocess
-    from emulator import PROGRAM
     p = subprocess.Popen([PROGRAM, "-M", "none", "-display", "none", "-serial", "mon:stdio"], stdin=slave, stdout=slave)
     t = Stream(master, master)
     try:
@@ -186,7 +183,8 @@ def test_pty_and_mux(tmp_path):
         t.send("\x01h")
         assert b"C-a c    switch between console and monitor" in t.until("sends C-a")
         t.send("info status\r")
-        t.until("VM status: running\r\n(qemu) ")
+        t.until("VM status: running")
+        t.until("(qemu) ")
         t.send("\x01x")
         t.until("QEMU: Terminated")
         assert p.wait(10) == 0

@@ -151,15 +151,15 @@ def test_pretty():
     with Emulator("-qmp-pretty", "stdio", qmp=False) as e:
         e.io.until("}\r\n}")
         e.io.send('{"execute":"qmp_capabilities"}')
-        assert e.io.until("}\r\n").strip() == b'{\r\n    "return": {\r\n    }\r\n}'
+        assert e.io.until("}\r\n}").strip() == b'{\r\n    "return": {\r\n    }\r\n}'
 
 
 def test_every_example():
-    """Each command's own example gives a reply that is no error. query-introspect tells them."""
+    """Each command's own example gives a reply that is no error. -introspect tells them."""
     with Emulator("-S") as e:
         from emulator import run
         document = json.loads(run("-introspect")[1])
-        examples = [c["example"] for c in document["commands"] if c.get("example")]
+        examples = [json.loads(c["example"]) if isinstance(c["example"], str) else c["example"] for c in document["commands"] if c.get("example")]
         assert len(examples) > 15
         for x in examples:
             reply = e.qmp.raw(json.dumps(x))

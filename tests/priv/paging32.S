@@ -196,12 +196,11 @@ start:
     mov $PDPT,%eax
     mov %eax,%cr3
     CASE 0x204                   # SMEP
+    movl $0xe3,PD                # the guest's own pages become supervisor pages
+    RELOAD
     mov %cr4,%eax
     or $0x100000,%eax
     mov %eax,%cr4
-    movl $PD+1,PDPT              # the guest's own pages become supervisor pages
-    movl $0xe3,PD
-    RELOAD
     mov V,%eax
     movl $1f,resume
     push $0

@@ -132,6 +132,12 @@ static _Noreturn void raise_unaligned(Vcpu *v, unsigned size)
     x86_raise(x86_cpu(v), size >= 16 ? EXC_GP : EXC_AC, 0);
 }
 
+/* 6.15, vector 19; without CR4.OSXMMEXCPT it is an invalid opcode. */
+static _Noreturn void raise_float(Vcpu *v)
+{
+    x86_raise(x86_cpu(v), x86_cpu(v)->st.cr4 & X86_CR4_OSXMMEXCPT ? EXC_XM : EXC_UD, 0);
+}
+
 static void deliver(Vcpu *v)
 {
     x86_deliver(x86_cpu(v));
@@ -235,7 +241,7 @@ static void take_hard(X86Cpu *c)
     }
     vector = v->intc->accept(v->intc_opaque);
     if (hard_pending(v)) {
-        vcpu_request(v, VCPU_REQ_HARD);
+        atomic_fetch_or(&v->requests, VCPU_REQ_HARD); /* no kick: the loop looks again by itself */
     }
     if (vector >= 0) {
         external(c, vector);
@@ -331,6 +337,7 @@ static const TcgArch tcg_arch = {
     .raise_fault = x86_raise_fault,
     .raise_divide = raise_divide,
     .raise_unaligned = raise_unaligned,
+    .raise_float = raise_float,
     .deliver = deliver,
     .interrupts = interrupts,
     .leave = leave,
@@ -338,6 +345,14 @@ static const TcgArch tcg_arch = {
     .watch = watch,
     .stuck = stuck,
 };
+
+/* The counter is virtual time and an offset: x86_tsc(). */
+static int64_t time_of_stamp(Vcpu *v, uint64_t stamp)
+{
+    int64_t left = (int64_t)(stamp - x86_cpu(v)->st.tsc_offset);
+
+    return left < 0 ? 0 : left;
+}
 
 const VcpuArch x86_vcpu_arch = {
     .name = "x86_64",
@@ -350,4 +365,6 @@ const VcpuArch x86_vcpu_arch = {
     .translate_debug = x86_translate_debug,
     .print_mmu = x86_print_mmu,
     .get_register = x86_get_register,
+    .start_up = x86_cpu_sipi,
+    .time_of_stamp = time_of_stamp,
 };

@@ -1,0 +1,224 @@
+/*
+ * Options that stand for devices, or set something in one: -rtc, -vga, -debugcon, -parallel, -drive, -qtest. Those whose
+ * part of the program is not there are refused.
+ */
+#define _XOPEN_SOURCE 700
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hw/rtc/mc146818rtc.h"
+#include "qapi/json.h"
+#include "softmmu/board.h"
+#include "softmmu/options.gen.h"
+
+static QOptionRecord *next(const System *s, const char *option, size_t *i)
+{
+    while (*i < s->options.len) {
+        QOptionRecord *r = s->options.items[(*i)++];
+
+        if (!strcmp(r->option->item.name, option)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+/* ---- -rtc ---- */
+
+/* Seconds since 1970 as the guest's calendar shows them: YYYY-MM-DD[THH:MM:SS], utc, localtime. */
+static bool rtc_base(const char *text, int64_t *seconds, Error **errp)
+{
+    time_t now = time(NULL);
+    struct tm tm = { 0 };
+    const char *end;
+
+    if (!strcmp(text, "utc")) {
+        *seconds = now;
+        return true;
+    }
+    if (!strcmp(text, "localtime")) {
+        localtime_r(&now, &tm);
+        *seconds = timegm(&tm);
+        return true;
+    }
+    end = strptime(text, "%Y-%m-%d", &tm);
+    if (end && *end == 'T') {
+        end = strptime(end + 1, "%H:%M:%S", &tm);
+    }
+    if (!end || *end) {
+        error_set(errp, "invalid datetime format '%s'", text);
+        return error_hint(errp, "valid formats: '2006-06-17T16:01:21' or '2006-06-17', utc, localtime");
+    }
+    *seconds = timegm(&tm);
+    return true;
+}
+
+static Object *find_rtc(Machine *m)
+{
+    for (Object *o = &m->obj; o; o = object_next(&m->obj, o)) {
+        if (object_is_a(o, "mc146818rtc")) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static bool set_rtc(System *s, const RtcOption *o, Error **errp)
+{
+    Object *rtc = find_rtc(s->machine);
+    int64_t seconds = 0;
+
+    if (!rtc) {
+        return true; /* a machine without that chip has nothing to set */
+    }
+    if (o->has_clock && o->clock != RTC_CLOCK_HOST) {
+        return error_set(errp, "clock=rt and clock=vm are not here yet: the board chooses the clock when it makes the chip");
+    }
+    if (o->base) {
+        if (!rtc_base(o->base, &seconds, errp)) {
+            return false;
+        }
+        mc146818rtc_set_time(DEVICE(rtc), seconds);
+    }
+    return true;
+}
+
+static bool apply_rtc(System *s, Error **errp)
+{
+    QOptionRecord *r = option_record(s, "rtc");
+    RtcOption o;
+    bool ok;
+
+    if (!r) {
+        return true;
+    }
+    if (!qoption_read(r, &o, NULL, errp)) {
+        return prefix_origin(r, errp);
+    }
+    ok = set_rtc(s, &o, errp) ? true : prefix_origin(r, errp);
+    qvalue_finish(r->option->args, &o, NULL);
+    return ok;
+}
+
+/* Before the machine is made. */
+bool extras_globals(System *s, Error **errp)
+{
+    QOptionRecord *r = option_record(s, "rtc");
+    const char *fix = r ? qkeyval_get(&r->kv, "driftfix") : NULL;
+
+    if (fix && !strcmp(fix, "slew")) {
+        qom_add_global(s->tree, "mc146818rtc", "lost_tick_policy", json_object_new_string("slew"));
+    }
+    return true;
+}
+
+/* ---- Devices that have an option of their own ---- */
+
+/* Takes record. */
+static bool add_device(System *s, struct json_object *record, Error **errp)
+{
+    bool ok = device_add(s->machine, record, true, errp);
+
+    json_object_put(record);
+    return ok;
+}
+
+static bool apply_debugcon(System *s, Error **errp)
+{
+    QOptionRecord *r = option_record(s, "debugcon");
+    const char *text = option_text(s, "debugcon");
+    struct json_object *record;
+
+    if (!text || !strcmp(text, "none")) {
+        return true;
+    }
+    if (!chardev_new_from_text(&s->chardevs, "debugcon", text, NULL, errp)) {
+        return prefix_origin(r, errp);
+    }
+    record = qjson_add(json_object_new_object(), "driver", json_object_new_string("isa-debugcon"));
+    qjson_add(record, "iobase", json_object_new_string("0xe9"));
+    qjson_add(record, "chardev", json_object_new_string("debugcon"));
+    return add_device(s, record, errp) ? true : prefix_origin(r, errp);
+}
+
+static bool has_bus(Machine *m, const char *class_name)
+{
+    for (Object *o = &m->obj; o; o = object_next(&m->obj, o)) {
+        if (object_is_a(o, class_name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool asked_for_device(const System *s, const char *driver)
+{
+    QOptionRecord *r;
+
+    for (size_t i = 0; (r = next(s, "device", &i));) {
+        const char *name = qkeyval_get(&r->kv, "driver");
+        if (name && !strcmp(name, driver)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool apply_vga(System *s, Error **errp)
+{
+    QOptionRecord *r = option_record(s, "vga");
+    const char *kind = option_text(s, "vga");
+
+    if (kind && strcmp(kind, "std") && strcmp(kind, "none")) {
+        error_set(errp, "unknown vga type: %s", kind);
+        error_hint(errp, "There are std and none");
+        return prefix_origin(r, errp);
+    }
+    if (kind ? !strcmp(kind, "none") : option_given(s, "nodefaults") || asked_for_device(s, "VGA")) {
+        return true;
+    }
+    if (!has_bus(s->machine, "PCI")) {
+        return !kind ? true : error_set(errp, "%s: this machine has no bus for it", record_origin(r));
+    }
+    return add_device(s, qjson_add(json_object_new_object(), "driver", json_object_new_string("VGA")), errp);
+}
+
+/* ---- What is not there ---- */
+
+static bool refuse(System *s, Error **errp)
+{
+    static const struct {
+        const char *option, *what;
+    } missing[] = {
+        { "drive", "there are no block devices in this program yet" },
+        { "qtest", "there is no accelerator qtest in this program yet" },
+        { "qtest-log", "there is no accelerator qtest in this program yet" },
+    };
+
+    for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++) {
+        size_t at = 0;
+        QOptionRecord *r = next(s, missing[i].option, &at);
+
+        if (r) {
+            error_set(errp, "%s", missing[i].what);
+            return prefix_origin(r, errp);
+        }
+    }
+    for (size_t i = 0; i < s->options.len; i++) {
+        QOptionRecord *r = s->options.items[i];
+        const char *dev = !strcmp(r->option->item.name, "parallel") ? qkeyval_get(&r->kv, "dev") : NULL;
+
+        if (dev && strcmp(dev, "none")) {
+            error_set(errp, "there are no parallel ports in this program yet");
+            return prefix_origin(r, errp);
+        }
+    }
+    return true;
+}
+
+bool extras_apply(System *s, Error **errp)
+{
+    return refuse(s, errp) && apply_vga(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp);
+}
