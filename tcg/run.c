@@ -34,8 +34,8 @@ void tcg_forget(TcgCache *c, void *state)
         rt->jump_table[rt->remembered[n]] = 0;
     }
     rt->num_remembered = 0;
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    for (unsigned n = 0; n < TCG_RETURNS; n++) {
+        rt->returns[n] = (uintptr_t)c->thunks.lookup;
     }
 }
 
@@ -56,8 +56,8 @@ void *tcg_state_new(TcgCache *c, Error **errp)
     rt->cache = c;
     rt->mxcsr = 0x1f80;  /* SDM 10.2.3.1 and 8.1.5: as after reset of SSE and x87 with all masked */
     rt->fpucw = 0x37f;
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    for (unsigned n = 0; n < TCG_RETURNS; n++) {
+        rt->returns[n] = (uintptr_t)c->thunks.lookup;
     }
     pthread_mutex_lock(&c->lock);
     room = c->num_states < MAX_STATES;
