@@ -141,13 +141,12 @@ bool tcg_current(TcgCache *c, void *state, uint64_t *pc, uint32_t *word)
 _Noreturn void tcg_raise(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
-    void (*raise)(void);
+    void (*raise)(void) __attribute__((noreturn)); /* sanitizers are told of abandoned frames by this */
 
     memcpy(&raise, &c->thunks.raise, sizeof(raise));
     tcg_current(c, state, &rt->exit_pc, &rt->exit_word);
     rt->exit_reason = TCG_EXIT_RAISE;
     raise();
-    __builtin_unreachable();
 }
 
 void tcg_kick(void *state)
