@@ -262,19 +262,13 @@ static void write_data(Uart *u, uint8_t c)
 
 /* Registers ---------------------------------------------------------------------- */
 
-static void set_line(Uart *u)
+/* The real line is to be told something, or asked. */
+static void schedule_line_work(Uart *u)
 {
-    static const char parities[4] = {'N', 'O', 'N', 'E'};
-    uint8_t lcr = u->st->lcr;
-    ChardevSerialParams p = {
-        .speed = u->baudbase / (u->st->divisor ? u->st->divisor : 1),
-        .data_bits = 5 + (lcr & LCR_WORD),
-        .stop_bits = lcr & LCR_STOP ? 2 : 1,
-        .parity = parities[lcr >> 3 & 3],
-    };
-
-    if (u->chr) {
-        chardev_set_params(u->chr, &p);
+    if (u->chr && u->loop) {
+        loop_work_schedule(&u->line_work);
+    } else if (u->chr) {
+        u->line_work.fn(u);
     }
 }
 
@@ -314,11 +308,9 @@ static void write_lcr(Uart *u, uint8_t value)
     uint8_t before = u->st->lcr;
 
     u->st->lcr = value;
-    if ((before ^ value) & 0x3f) {
-        set_line(u);
-    }
-    if (value & ~before & LCR_BREAK && u->chr && !(u->st->mcr & MCR_LOOP)) {
-        chardev_send_break(u->chr);
+    u->send_break |= value & ~before & LCR_BREAK && !(u->st->mcr & MCR_LOOP);
+    if (before != value) {
+        schedule_line_work(u);
     }
 }
 
@@ -334,15 +326,55 @@ static void set_modem_inputs(Uart *u, uint8_t levels)
     u->st->msr = levels | (u->st->msr & MSR_DELTAS) | deltas;
 }
 
-static uint8_t line_inputs(Uart *u)
+static void tell_line(Uart *u)
+{
+    static const char parities[4] = {'N', 'O', 'N', 'E'};
+    uint8_t lcr = u->st->lcr, mcr = u->st->mcr;
+    ChardevSerialParams p = {
+        .speed = u->baudbase / (u->st->divisor ? u->st->divisor : 1),
+        .data_bits = 5 + (lcr & LCR_WORD),
+        .stop_bits = lcr & LCR_STOP ? 2 : 1,
+        .parity = parities[lcr >> 3 & 3],
+    };
+
+    chardev_set_params(u->chr, &p);
+    if (!(mcr & MCR_LOOP)) { /* 8.8: in loop mode the pins are inactive, which no line needs to see */
+        chardev_set_modem(u->chr, (mcr & MCR_DTR ? CHARDEV_TIOCM_DTR : 0) | (mcr & MCR_RTS ? CHARDEV_TIOCM_RTS : 0));
+    }
+    if (u->send_break) {
+        chardev_send_break(u->chr);
+        u->send_break = false;
+    }
+}
+
+static uint8_t ask_line(Uart *u)
 {
     unsigned tiocm;
 
-    if (!u->chr || !chardev_get_modem(u->chr, &tiocm)) {
+    if (!chardev_get_modem(u->chr, &tiocm)) {
         return MSR_CONNECTED;
     }
     return (tiocm & CHARDEV_TIOCM_CTS ? MSR_CTS : 0) | (tiocm & CHARDEV_TIOCM_DSR ? MSR_DSR : 0) |
            (tiocm & CHARDEV_TIOCM_RI ? MSR_RI : 0) | (tiocm & CHARDEV_TIOCM_CAR ? MSR_DCD : 0);
+}
+
+static void uart_line_work(void *opaque)
+{
+    Uart *u = opaque;
+    bool locked = !fair_mutex_is_held(u->domain);
+
+    if (locked) {
+        fair_mutex_lock(u->domain);
+    }
+    tell_line(u);
+    u->inputs = ask_line(u);
+    if (!(u->st->mcr & MCR_LOOP)) {
+        set_modem_inputs(u, u->inputs);
+        uart_update_irq(u);
+    }
+    if (locked) {
+        fair_mutex_unlock(u->domain);
+    }
 }
 
 static void write_mcr(Uart *u, uint8_t value)
@@ -355,15 +387,14 @@ static void write_mcr(Uart *u, uint8_t value)
                                 (value & MCR_OUT1 ? MSR_RI : 0) | (value & MCR_OUT2 ? MSR_DCD : 0));
     } else {
         if (before & MCR_LOOP) {
-            set_modem_inputs(u, line_inputs(u));
-        }
-        if (u->chr && (before ^ value) & (MCR_DTR | MCR_RTS | MCR_LOOP)) {
-            chardev_set_modem(u->chr, (value & MCR_DTR ? CHARDEV_TIOCM_DTR : 0) |
-                                          (value & MCR_RTS ? CHARDEV_TIOCM_RTS : 0));
+            set_modem_inputs(u, u->inputs);
         }
         if (u->chr && before & MCR_LOOP) {
             chardev_accept_input(u->chr);
         }
+    }
+    if (before != u->st->mcr) {
+        schedule_line_work(u);
     }
     uart_update_irq(u);
 }
@@ -373,7 +404,7 @@ static void write_divisor(Uart *u, unsigned reg, uint8_t value)
     unsigned shift = reg * 8;
 
     u->st->divisor = (u->st->divisor & ~(0xff << shift)) | value << shift;
-    set_line(u);
+    schedule_line_work(u);
 }
 
 void uart_write(Uart *u, unsigned reg, uint8_t value)
@@ -432,12 +463,12 @@ static uint8_t read_msr(Uart *u)
 {
     uint8_t v;
 
-    if (!(u->st->mcr & MCR_LOOP)) {
-        set_modem_inputs(u, line_inputs(u));
-    }
     v = u->st->msr;
     u->st->msr &= ~MSR_DELTAS;
     uart_update_irq(u);
+    if (!(u->st->mcr & MCR_LOOP)) {
+        schedule_line_work(u); /* for the next time: a guest that waits for a line reads again and again */
+    }
     return v;
 }
 
@@ -481,6 +512,11 @@ bool uart_attach(Uart *u, Error **errp)
         return false;
     }
     timer_init(&u->timeout, u->clock, &u->st->timeout, uart_timed_out, u);
+    u->inputs = MSR_CONNECTED;
+    u->line_work.fn = uart_line_work;
+    if (u->loop) {
+        loop_work_init(&u->line_work, u->loop, uart_line_work, u);
+    }
     if (u->chr) {
         chardev_set_open(u->chr, u, true);
     }
@@ -490,6 +526,9 @@ bool uart_attach(Uart *u, Error **errp)
 void uart_detach(Uart *u)
 {
     timer_finish(&u->timeout);
+    if (u->loop) {
+        loop_work_cancel(&u->line_work);
+    }
     if (u->chr) {
         chardev_detach(u->chr, u);
     }
@@ -501,6 +540,7 @@ void uart_reset(Uart *u)
         chardev_watch_writable(u->chr, u, false);
         chardev_accept_input(u->chr);
     }
+    schedule_line_work(u);
     irq_set(u->irq, 0);
 }
 
