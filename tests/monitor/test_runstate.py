@@ -137,6 +137,22 @@ def test_serial_and_monitor_share_a_mux(guest, tmp_path):
     s.until("VM status: running\r\n(qemu) ")
 
 
+def test_events_are_limited(guest):
+    """RTC_CHANGE at most once a second: the first at once, then the latest."""
+    g = guest()
+    for year in range(30, 60):
+        g.out(0x70, 9)
+        g.out(0x71, (year // 10) << 4 | year % 10)
+    first = g.qmp.event("RTC_CHANGE")
+    last = g.qmp.event("RTC_CHANGE")
+    assert last["data"]["offset"] - first["data"]["offset"] > 20 * 365 * 86400
+
+    def seconds(e):
+        return e["timestamp"]["seconds"] + e["timestamp"]["microseconds"] / 1e6
+    assert seconds(last) - seconds(first) < 1  # told when it happened, not when it was sent
+    assert not [e for e in g.qmp.events if e["event"] == "RTC_CHANGE"]
+
+
 def test_preconfig(tmp_path):
     with Emulator("-preconfig", machine=("-M", "pc", "-m", "16", "-accel", "qtest", "-vga", "none", "-serial", "none")) as e:
         q = e.qmp
