@@ -107,6 +107,19 @@ void chardev_event(Chardev *c, ChardevEvent event)
     chardev_front_event(c, c->focus, event);
 }
 
+void chardev_tell_focus(Chardev *c)
+{
+    int old = c->told_focus;
+
+    if (old != (int)c->focus) {
+        c->told_focus = (int)c->focus;
+        if (old >= 0) {
+            chardev_front_event(c, old, CHARDEV_EVENT_MUX_OUT);
+        }
+        chardev_event(c, CHARDEV_EVENT_MUX_IN);
+    }
+}
+
 void chardev_receive_break(Chardev *c)
 {
     chardev_event(c, CHARDEV_EVENT_BREAK);
@@ -164,17 +177,8 @@ bool chardev_attach_locked(Chardev *c, const ChardevHandlers *handlers, void *op
         return error_set(errp, "Device '%s' is in use", chardev_label(c));
     }
     *f = (ChardevFront){ .handlers = handlers, .opaque = opaque, .domain = domain, .open = true };
-    if (c->ops->is_mux) {
-        unsigned old = c->focus;
-        c->focus = f - c->fronts; /* the last one attached has the focus */
-        if (old != c->focus) {
-            chardev_front_event(c, old, CHARDEV_EVENT_MUX_OUT);
-        }
-    }
+    c->focus = f - c->fronts; /* the last one attached has it; told when the loop runs, as others may follow at start */
     tell_open(f, chardev_is_open(c));
-    if (c->ops->is_mux) {
-        chardev_event(c, CHARDEV_EVENT_MUX_IN);
-    }
     chardev_update_later(c);
     return true;
 }
@@ -195,6 +199,7 @@ void chardev_detach(Chardev *c, void *opaque)
         flush_locked(c, f);
         qbuf_finish(&f->queue);
         *f = (ChardevFront){ 0 };
+        c->told_focus = c->told_focus == f - c->fronts ? -1 : c->told_focus;
         mutex_unlock(&c->lock);
         chardev_update_later(c);
     }
@@ -400,6 +405,9 @@ static void update_work(void *opaque)
 {
     Chardev *c = opaque;
 
+    if (c->ops->is_mux) {
+        chardev_tell_focus(c);
+    }
     if (c->ops->update) {
         c->ops->update(c);
     }
@@ -475,7 +483,7 @@ static bool chardev_init(Object *o, Error **errp)
 
     mutex_init(&c->lock, LOCK_UNORDERED);
     c->ops = object_iface(o);
-    c->log_fd = -1;
+    c->log_fd = c->told_focus = -1;
     return true;
 }
 

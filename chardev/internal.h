@@ -48,6 +48,7 @@ struct Chardev {
     const ChardevOps *ops;
     LoopWork work;      /* runs ops->update in the loop's thread */
     unsigned focus;     /* front end that gets input; loop's thread */
+    int told_focus;     /* the one that knows it has the focus; -1: none */
     Mutex lock;         /* LOCK_UNORDERED: of a mux before that of what it is on; no handler is called with it held */
     bool is_open;       /* GUARDED_BY(lock), this and the next */
     int log_fd;
@@ -64,6 +65,8 @@ int chardev_room(Chardev *);
 void chardev_received(Chardev *, const void *buf, int len);
 void chardev_event(Chardev *, ChardevEvent); /* to the front end with the focus */
 void chardev_front_event(Chardev *, unsigned front, ChardevEvent);
+/* A mux: tells who lost the focus and who has it now. */
+void chardev_tell_focus(Chardev *);
 /* Somebody waits for room, or has a queue. Any thread, lock not held. */
 bool chardev_wants_writable(Chardev *);
 /* There is room: writes what is queued, then tells who waits. */

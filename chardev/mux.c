@@ -126,8 +126,7 @@ static void switch_focus(ChardevMux *m)
         next = (next + 1) % CHARDEV_FRONTS;
     } while (!m->chr.fronts[next].handlers && next != old);
     m->chr.focus = next;
-    chardev_front_event(&m->chr, old, CHARDEV_EVENT_MUX_OUT);
-    chardev_front_event(&m->chr, next, CHARDEV_EVENT_MUX_IN);
+    chardev_tell_focus(&m->chr);
 }
 
 static void print_help(ChardevMux *m)

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -136,8 +135,6 @@ static bool pty_realize(Object *o, Error **errp)
     }
     p->wnotify = loop_watch(p->chr.ctx->loop, p->notify, LOOP_IN, on_notify, p);
     chardev_fd_start(&p->fd, &p->chr, p->master, p->master, pty_ended);
-    printf("char device redirected to %s (label %s)\n", p->name, chardev_label(&p->chr)); /* clients read this */
-    fflush(stdout);
     return true;
 }
 

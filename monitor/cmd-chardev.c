@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chardev/backend.gen.h"
 #include "chardev/chardev.gen.h"
 #include "chardev/ringbuf.h"
 #include "monitor/internal.h"
@@ -114,6 +115,60 @@ bool qmp_chardev_send_break(QCallContext *cc, const ChardevSendBreakArgs *args, 
         return error_set(errp, "Chardev '%s' not found", args->id);
     }
     chardev_receive_break(c);
+    return true;
+}
+
+/* Moves the members of `from` into `to`, those in `renames` (old, new, old, new..., NULL) under their new names. */
+static void move_members(struct json_object *to, struct json_object *from, const char *const *renames)
+{
+    json_object_object_foreach(from, key, value) {
+        const char *name = key;
+
+        for (const char *const *r = renames; *r; r += 2) {
+            name = strcmp(*r, key) ? name : r[1];
+        }
+        qjson_add(to, name, json_object_get(value));
+    }
+}
+
+/* {"type": "socket", "data": {"addr": {"type": "inet", "data": {...}}, ...}} to the config of class chardev-socket. Owned. */
+static struct json_object *backend_props(QCallContext *cc, const ChardevBackend *backend)
+{
+    static const char *const renames[] = { "out", "path", "in", "input-path", "device", "path", "str", "fd", NULL };
+    struct json_object *whole = qvalue_to_json(&qtype_ChardevBackend, backend, cc->refs), *data, *addr, *where;
+    struct json_object *props = json_object_new_object();
+
+    if (json_object_object_get_ex(whole, "data", &data)) {
+        move_members(props, data, renames);
+    }
+    if (json_object_object_get_ex(props, "addr", &addr)) {
+        json_object_object_get_ex(addr, "data", &where);
+        json_object_get(where);
+        json_object_object_del(props, "addr");
+        move_members(props, where, renames);
+        json_object_put(where);
+    }
+    json_object_put(whole);
+    return props;
+}
+
+bool qmp_chardev_add(QCallContext *cc, const ChardevAddArgs *args, ChardevReturn **ret, Error **errp)
+{
+    const char *kind = qtype_enum_name(&qtype_ChardevBackendKind, args->backend->type);
+    struct json_object *props = backend_props(cc, args->backend);
+    Chardev *c = chardev_new(monitor_set(cc)->chardevs, args->id, kind, props, false, false, errp);
+    char *name;
+
+    json_object_put(props);
+    if (!c) {
+        return false;
+    }
+    *ret = q_calloc(1, sizeof(**ret));
+    name = chardev_filename(c);
+    if (!strncmp(name, "pty:", 4)) {
+        (*ret)->pty = q_strdup(name + 4);
+    }
+    free(name);
     return true;
 }
 

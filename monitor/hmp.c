@@ -295,6 +295,18 @@ static void greet(Monitor *m)
     static const char hello[] = "QEMU " VERSION_TEXT " monitor - type 'help' for more information\r\n";
 
     monitor_write(m, hello, sizeof(hello) - 1);
+    m->greeted = true;
+}
+
+/* On a mux others have the terminal until this one has the focus. */
+static void show(Monitor *m)
+{
+    if (m->shown && chardev_is_open(m->chr)) {
+        if (!m->greeted) {
+            greet(m);
+        }
+        readline_show(m->line);
+    }
 }
 
 static void event(void *opaque, ChardevEvent e)
@@ -304,15 +316,13 @@ static void event(void *opaque, ChardevEvent e)
     switch (e) {
     case CHARDEV_EVENT_OPENED:
         readline_restart(m->line);
-        greet(m);
-        if (m->shown) {
-            readline_show(m->line);
-        }
+        m->greeted = false;
+        show(m);
         break;
     case CHARDEV_EVENT_MUX_IN:
         m->shown = true;
-        monitor_write(m, "\r\n", 2);
-        readline_show(m->line);
+        monitor_write(m, "\r\n", m->greeted ? 2 : 0);
+        show(m);
         break;
     case CHARDEV_EVENT_MUX_OUT:
         m->shown = false;

@@ -41,6 +41,7 @@ struct Monitor {
     /* HMP */
     Readline *line;
     bool shown;            /* has the focus of a mux */
+    bool greeted;
 };
 
 struct MonitorSet {

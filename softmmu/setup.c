@@ -163,10 +163,32 @@ bool setup_identity(System *s, Error **errp)
 
 /* ---- Chardevs and monitors ---- */
 
+/* Whoever started us reads which pseudo-terminal it is. c: a new chardev, or NULL. */
+static void tell_pty(System *s, Chardev *c)
+{
+    QBuf base = { 0 };
+    char *name;
+
+    if (c && object_is_a((Object *)c, "chardev-mux")) {
+        qbuf_printf(&base, "%s-base", chardev_label(c));
+        c = chardev_find(s->tree, base.data);
+        qbuf_finish(&base);
+    }
+    if (c && object_is_a((Object *)c, "chardev-pty")) {
+        name = chardev_filename(c);
+        printf("char device redirected to %s (label %s)\n", name + strlen("pty:"), chardev_label(c));
+        fflush(stdout);
+        free(name);
+    }
+}
+
 static bool add_chardev(System *s, QOptionRecord *r, Error **errp)
 {
     struct json_object *record = qkeyval_to_json(&r->kv, NULL, errp);
-    bool ok = record && chardev_new_from_record(&s->chardevs, record, errp);
+    Chardev *c = record ? chardev_new_from_record(&s->chardevs, record, errp) : NULL;
+    bool ok = c;
+
+    tell_pty(s, c);
 
     json_object_put(record);
     return ok;
@@ -190,6 +212,9 @@ static Chardev *chardev_from(System *s, const char *label, unsigned n, const cha
     qbuf_printf(&id, "%s%u", label, n);
     c = chardev_new_from_text(&s->chardevs, id.data, text, mon, errp);
     qbuf_finish(&id);
+    if (strncmp(text, "chardev:", 8)) {
+        tell_pty(s, c);
+    }
     return c;
 }
 

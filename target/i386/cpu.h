@@ -114,6 +114,13 @@ typedef struct X86Cpu {
      */
     int64_t seg_top[2][6];
     uint64_t fp_scratch[64] __attribute__((aligned(16))); /* operands of x86_fp_* (fp-helpers.def), inside one instruction */
+    /*
+     * The x87 registers, status and tags are in the host's FPU, those in st are old: see fp-helpers.h. Only while all x87
+     * exceptions are masked; st.fcw and the pointers of the last instruction are always right.
+     */
+    bool x87_live;
+    bool x87_ready;         /* live, and not in the middle of a store of ten bytes (x87.c) */
+    uint64_t x87_undo[2] __attribute__((aligned(16)));
     uint32_t features[X86_FEATURE_WORDS];
     uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;

@@ -86,6 +86,8 @@ class Row:
                 self.features.append(a)
             else:
                 self.fail(f"attribute {a}")
+        if "mmx" in self.attrs and not self.features:
+            self.features = ["mmx"]
         if len(self.features) > 1:
             self.fail("one feature a row")
         if any(f not in FLAGS for f in self.undefined):

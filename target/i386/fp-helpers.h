@@ -12,6 +12,20 @@
 #include "target/i386/fp-helpers.def"
 #undef HELPER
 
+/*
+ * The x87 state lives in the host's own FPU while the guest uses it with all exceptions masked (cpu->x87_live): translated code is
+ * then the same instructions, and C code leaves the x87 registers alone. Whoever reads or writes st.fpr, st.fsw or st.ftw calls this
+ * first, in the vCPU's thread; before a vCPU's state is looked at or changed from outside, its thread does.
+ */
+void x86_fpu_flush(X86Cpu *);
+
+/*
+ * Around running: load before tcg_run, after the state was set from outside; save after it, before the state is looked at. They
+ * move MXCSR between st and the translator's slot too (while translated code runs it is in the host's register).
+ */
+void x86_fpu_load(X86Cpu *);
+void x86_fpu_save(X86Cpu *);
+
 /* Sets the x87 control word, and FSW.ES and B by it. */
 void x86_fp_fix_control(X86State *st, uint16_t fcw);
 

@@ -1,6 +1,8 @@
 /*
  * What bodies of instructions are written with: operands, addresses and segments, the stack, ends of a region. See gen.h.
  */
+#include <assert.h>
+
 #include "target/i386/gen.h"
 
 bool g_has(const X86Gen *g, unsigned feature)
@@ -330,6 +332,7 @@ unsigned g_cold_block(X86Gen *g, vaddr pc, unsigned reason)
     if (n && g->cold[n - 1].pc == pc && g->cold[n - 1].reason == reason) {
         return g->cold[n - 1].block;
     }
+    assert(n < MAX_COLD);
     g->num_cold++;
     g->cold[n].block = ir_new_block(g->r);
     g->cold[n].at = g->pc;

@@ -38,6 +38,8 @@ enum { STORE_LDTR, STORE_TR, STORE_MSW };
 /* Globals of x86_tcg_guest: the general registers by number, then the vector registers. */
 enum { G_VEC = 16 };
 
+enum { MAX_COLD = 32 };
+
 struct X86Gen {
     X86Translate *t;
     IrRegion *r;
@@ -50,6 +52,7 @@ struct X86Gen {
     bool single;             /* one instruction a region: KEY_TF, KEY_SHADOW, KEY_ONE_INSN */
     bool check_cs;           /* CS limit is not 4 GiB */
     bool sets_shadow;        /* the instruction sets st.shadow itself */
+    bool x87_checked;        /* from here on cpu->x87_live holds */
     bool done;               /* the region has ended */
     uint8_t mmu;             /* MMU index of accesses with the current privilege */
     uint8_t num_slots;       /* exits handed out */
@@ -61,7 +64,7 @@ struct X86Gen {
         vaddr at;            /* the instruction */
         vaddr pc;            /* where to go on */
         uint8_t reason;      /* LEAVE_* or COLD_RAISE + vector */
-    } cold[32];
+    } cold[MAX_COLD];
 };
 
 enum { COLD_RAISE = 0x80, COLD_GP = COLD_RAISE + EXC_GP };

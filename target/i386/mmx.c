@@ -47,17 +47,34 @@ static void set(X86Gen *g, unsigned n, IrRef v)
     set_int(g, n, to_int(g, v));
 }
 
-/* Pending x87 exceptions come first (vol. 3, 13.? of an MMX instruction: table 23-? says #MF). */
+/* Pending x87 exceptions come first (SDM vol. 1, 8.6). */
 void g_x87_wait(X86Gen *g)
 {
     IrRef pending;
 
+    if (g->x87_checked) {
+        return; /* all are masked */
+    }
     if (g->single) {
         g_call(g, &x86_h_x87_wait, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
         return;
     }
     pending = ir_and(g->r, W32, ir_lds(g->r, W16, G_ST(fsw)), g_imm(g, 0x80), NULL);
     ir_brz(g->r, W32, pending, g_cold_block(g, g->pc, LEAVE_ONE_INSN), 1);
+}
+
+/* Before an MMX instruction: the registers are in the state, no exception waits. */
+static void begin(X86Gen *g)
+{
+    if (g->x87_checked) {
+        g_call(g, &x86_h_x87_flush, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+        g->x87_checked = false;
+        return;
+    }
+    if (!g->single) {
+        ir_brz(g->r, W8, ir_lds(g->r, W8, G_CPU(x87_live)), g_cold_block(g, g->pc, LEAVE_ONE_INSN), 1);
+    }
+    g_x87_wait(g);
 }
 
 void g_mmx_enter(X86Gen *g)
@@ -123,7 +140,7 @@ void gen_mmx(X86Gen *g)
 {
     IrRef s, v;
 
-    g_x87_wait(g);
+    begin(g);
     s = source(g, 1);
     v = compute(g, get(g, g->in.reg), s);
     g_mmx_enter(g);
@@ -134,7 +151,7 @@ void gen_mmx_shift(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = ir_native(g->r, W128, get(g, g->in.rm), IR_NONE, IR_NONE, sse2(g, NF_M) | NATIVE_DIGIT(g->in.row->reg));
     g_mmx_enter(g);
     set(g, g->in.rm, v);
@@ -155,7 +172,7 @@ void gen_mmx_from_int(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = int_source(g);
     g_mmx_enter(g);
     set_int(g, g->in.reg, v);
@@ -165,7 +182,7 @@ void gen_mmx_insert(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = int_source(g);
     v = ir_native_vi(g->r, W128, get(g, g->in.reg), v, IR_NONE,
                      NATIVE(NP_66, 1, 0xc4, NF_RM) | NATIVE_IMM8(g->in.imm & 3));
@@ -180,7 +197,7 @@ void gen_mmx_store(X86Gen *g)
     IrWidth w = bytes == 4 ? W32 : W64;
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = get_int(g, g->in.reg);
     if (g_is_mem(g, 0)) {
         ir_st(g->r, w, g_mem(g, bytes, true), v);
@@ -200,7 +217,7 @@ void gen_mmx_load(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = g_is_mem(g, 1) ? ir_ld(g->r, W64, g_mem(g, 8, false)) : get_int(g, g->in.rm);
     g_mmx_enter(g);
     set_int(g, g->in.reg, v);
@@ -212,7 +229,7 @@ void gen_mmx_to_int(X86Gen *g)
     TcgNative t = sse2(g, NF_RM);
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     if (t & NATIVE_HAS_IMM8) {
         t = (t & ~(TcgNative)0xff00) | NATIVE_IMM8(g->in.imm & 3);
     }
@@ -229,7 +246,7 @@ void gen_mmx_masked_store(X86Gen *g)
         g_leave(g, LEAVE_ONE_INSN, g->pc);
         return;
     }
-    g_x87_wait(g);
+    begin(g);
     mask = ir_native_iv(g->r, W128, get(g, g->in.rm), IR_NONE, NATIVE(NP_66, 1, 0xd7, NF_RM), NULL);
     ir_sts(g->r, W64, G_CPU(fp_scratch[0]), get_int(g, g->in.reg));
     g_mmx_enter(g);
@@ -238,7 +255,7 @@ void gen_mmx_masked_store(X86Gen *g)
 
 void gen_emms(X86Gen *g)
 {
-    g_x87_wait(g);
+    begin(g);
     g_mmx_enter(g);
     ir_sts(g->r, W8, G_ST(ftw), g_imm(g, 0));
 }
@@ -259,7 +276,7 @@ void gen_movq2dq(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = get(g, g->in.rm);
     g_mmx_enter(g);
     set_xmm(g, g->in.reg, v);
@@ -269,7 +286,7 @@ void gen_movdq2q(X86Gen *g)
 {
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     v = to_int(g, get_xmm(g, g->in.rm));
     g_mmx_enter(g);
     set_int(g, g->in.reg, v);
@@ -285,7 +302,7 @@ void gen_mmx_cvt_to_xmm(X86Gen *g)
     if (mem) {
         v = source(g, 1);
     } else {
-        g_x87_wait(g);
+        begin(g);
         v = source(g, 1);
         g_mmx_enter(g);
     }
@@ -303,7 +320,7 @@ void gen_mmx_cvt_from_xmm(X86Gen *g)
     TcgNative t = single ? NATIVE(truncate ? NP_F3 : NP_66, 1, 0x5b, NF_RM) : NATIVE(truncate ? NP_66 : NP_F2, 1, 0xe6, NF_RM);
     IrRef v;
 
-    g_x87_wait(g);
+    begin(g);
     if (g_is_mem(g, 1)) {
         IrAddr m = g_mem(g, single ? 8 : 16, false);
         m.flags |= single ? 0 : IR_MEM_ALIGNED;

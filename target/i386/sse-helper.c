@@ -189,9 +189,11 @@ uint64_t x86_fp_fxsave(X86Cpu *cpu, uint64_t rex_w)
 {
     const X86State *st = &cpu->st;
     uint8_t *fx = (uint8_t *)cpu->fp_scratch;
-    unsigned top = st->fsw >> 11 & 7;
+    unsigned top;
     uint32_t mask = MXCSR_MASK;
 
+    x86_fpu_flush(cpu);
+    top = st->fsw >> 11 & 7;
     memset(fx, 0, 416);
     memcpy(fx, &st->fcw, 2);
     memcpy(fx + 2, &st->fsw, 2);
@@ -226,6 +228,7 @@ uint64_t x86_fp_fxrstor(X86Cpu *cpu, uint64_t rex_w, uint64_t code64)
     if (mxcsr & ~MXCSR_MASK) {
         x86_raise(cpu, EXC_GP, 0);
     }
+    x86_fpu_flush(cpu);
     memcpy(&fcw, fx, 2);
     memcpy(&st->fsw, fx + 2, 2);
     x86_fp_fix_control(st, fcw);

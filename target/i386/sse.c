@@ -69,11 +69,11 @@ void gen_sse(X86Gen *g)
     IrRef old = arg & FP_NEW ? IR_NONE : get_xmm(g, g->in.reg), third = arg & FP_XMM0 ? get_xmm(g, 0) : IR_NONE, v;
     TcgNative t = g_template(g, arg & FP_XMM0 ? NF_RM0 : NF_RM);
 
-    if (g_is_mem(g, 1)) {
+    if (g_is_mem(g, 1) && third == IR_NONE) {
         IrWidth w = mem_width(x86_operand_bytes(&g->in, 1));
         v = ir_native_m(g->r, w, sse_mem(g, 1, false), old, third, t);
-    } else {
-        v = ir_native(g->r, W128, old, get_xmm(g, g->in.rm), third, t);
+    } else { /* with three operands registers are scarce: the load is apart */
+        v = ir_native(g->r, W128, old, sse_source(g, 1), third, t);
     }
     set_xmm(g, g->in.reg, v);
 }
@@ -267,6 +267,7 @@ void gen_ldmxcsr(X86Gen *g)
 {
     g_call(g, &x86_h_set_mxcsr, g_load(g, 0), IR_NONE, IR_NONE, IR_NONE);
     g_load_mxcsr(g);
+    g->x87_checked = false;
 }
 
 void gen_stmxcsr(X86Gen *g)
@@ -308,6 +309,7 @@ void gen_fxsave(X86Gen *g)
 
     g_save_mxcsr(g);
     g_call(g, &x86_h_fxsave, g_imm(g, (g->in.rex & X86_REX_W) != 0), IR_NONE, IR_NONE, IR_NONE);
+    g->x87_checked = false;
     for (unsigned n = 0; n < fx_bytes(g); n += 16) { /* the last first: a fault leaves less behind */
         unsigned at = fx_bytes(g) - 16 - n;
         IrRef v = ir_native_vi(g->r, W128, IR_NONE, ir_lds(g->r, W64, G_CPU(fp_scratch) + at), IR_NONE,
@@ -333,4 +335,5 @@ void gen_fxrstor(X86Gen *g)
                                       .disp = m.disp }, 504)); /* all 512 bytes must be readable */
     g_call(g, &x86_h_fxrstor, g_imm(g, (g->in.rex & X86_REX_W) != 0), g_imm(g, g_code64(g)), IR_NONE, IR_NONE);
     g_load_mxcsr(g);
+    g->x87_checked = false;
 }

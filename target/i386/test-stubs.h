@@ -5,6 +5,7 @@
 #include "target/i386/sys-helpers.h"
 
 extern const char *x86_stub_called;
-extern uint64_t (*x86_stub_hook)(const char *name, uint64_t a, uint64_t b, uint64_t c); /* its result is the helper's */
+/* Its result is the helper's. */
+extern uint64_t (*x86_stub_hook)(const char *name, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 #endif

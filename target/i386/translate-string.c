@@ -4,6 +4,11 @@
  */
 #include "target/i386/gen.h"
 
+/*
+ * REP MOVS and REP STOS go through a helper that does up to a page at once, where no segment has to be checked and no one
+ * counts iterations; what it leaves goes one by one.
+ */
+
 typedef struct {
     IrWidth w, aw;           /* of the elements, of addresses and count */
     unsigned bytes;
@@ -24,6 +29,12 @@ static IrRef step_of(X86Gen *g, IrWidth w)
     return ir_sub(g->r, W64, g_imm(g, ir_width_bytes(w)), df, NULL);
 }
 
+/* Each iteration is off the instruction budget: there is no loop inside the region then. */
+static bool counts_iterations(const X86Gen *g)
+{
+    return g->key & KEY_ICOUNT;
+}
+
 /* Begins an iteration: with REP, the loop and its test of the count. */
 static void begin(X86Gen *g, String *s, IrWidth w)
 {
@@ -32,11 +43,12 @@ static void begin(X86Gen *g, String *s, IrWidth w)
         if (g->single) {
             s->done = g_cold_block(g, g->next, LEAVE_STEP);
         } else {
-            unsigned loop = ir_new_block(g->r);
             s->done = ir_new_block(g->r);
-            ir_br(g->r, loop);
-            ir_block(g->r, loop);
-            g->string_loop = loop;
+            if (!counts_iterations(g)) {
+                g->string_loop = ir_new_block(g->r);
+                ir_br(g->r, g->string_loop);
+                ir_block(g->r, g->string_loop);
+            }
             ir_poll(g->r);
         }
         ir_brz(g->r, s->aw, g_reg(g, R_RCX), s->done, 0);
@@ -87,9 +99,44 @@ static void end(X86Gen *g, const String *s, IrRef f)
         g_jump(g, g->pc);
         return;
     }
-    ir_br(g->r, g->string_loop);
+    if (counts_iterations(g)) {
+        g_jump(g, g->pc);
+    } else {
+        ir_br(g->r, g->string_loop);
+    }
     ir_block(g->r, s->done);
     g_jump(g, g->next);
+}
+
+static bool may_go_in_bulk(const X86Gen *g, const String *s, bool source_too)
+{
+    bool flat = g_code64(g) || ((g->key & KEY_FLAT_DS) && (!source_too || (g->in.seg != S_CS && g->in.seg < S_FS)));
+
+    return s->done && !g->single && flat && !counts_iterations(g) && !(g->key & KEY_AC_CHECK);
+}
+
+static void advance_by(X86Gen *g, const String *s, unsigned reg, IrRef elements)
+{
+    g_set_reg(g, s->aw, reg, ir_lea(g->r, s->aw, g_reg(g, reg), elements, 0, s->w));
+}
+
+/* The helper's share, and the begin of a block for the rest. */
+static void bulk(X86Gen *g, String *s, const TcgHelper *h, IrRef to, IrRef from_or_value)
+{
+    unsigned slow = ir_new_block(g->r);
+    IrRef count = ir_zext(g->r, s->aw, g_reg(g, R_RCX)), n, c;
+
+    n = g_call(g, h, to, from_or_value, count, g_imm(g, s->w | (unsigned)g->mmu << 8));
+    ir_brz(g->r, W64, n, slow, 0);
+    advance_by(g, s, R_RDI, n);
+    if (h == &x86_h_rep_movs) {
+        advance_by(g, s, R_RSI, n);
+    }
+    c = ir_sub(g->r, W64, g_reg(g, R_RCX), n, NULL);
+    g_set_reg(g, s->aw, R_RCX, c);
+    ir_br(g->r, g->string_loop);
+    ir_block(g->r, slow);
+    s->step = step_of(g, s->w);
 }
 
 void gen_movs(X86Gen *g)
@@ -98,6 +145,9 @@ void gen_movs(X86Gen *g)
     IrAddr from, to;
 
     begin(g, &s, g_width(g, 0));
+    if (may_go_in_bulk(g, &s, true)) {
+        bulk(g, &s, &x86_h_rep_movs, g_linear(g, destination(g, &s, true)), g_linear(g, source(g, &s)));
+    }
     from = source(g, &s);
     to = destination(g, &s, true);
     ir_st(g->r, s.w, to, ir_ld(g->r, s.w, from));
@@ -111,6 +161,9 @@ void gen_stos(X86Gen *g)
     String s;
 
     begin(g, &s, g_width(g, 0));
+    if (may_go_in_bulk(g, &s, false)) {
+        bulk(g, &s, &x86_h_rep_stos, g_linear(g, destination(g, &s, true)), g_reg(g, R_RAX));
+    }
     ir_st(g->r, s.w, destination(g, &s, true), g_reg(g, R_RAX));
     advance(g, &s, R_RDI);
     end(g, &s, IR_NONE);

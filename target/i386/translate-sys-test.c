@@ -179,7 +179,7 @@ static void put_number(GString *s, uint64_t v)
     g_string_append_printf(s, v < 10 || v == 13 || v == 128 ? "%lu" : "0x%lx", (unsigned long)v);
 }
 
-static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c)
+static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     if (!strcmp(name, "check_segment")) {
         return 0;
@@ -270,6 +270,7 @@ static void run_case(const Case *c)
         g_test_message("key %lx, %s: %s; expected %s", (unsigned long)c->key, c->code, guest->log->str, c->expect);
         g_test_fail();
     }
+    ir_interp_finish(&guest->it);
     ir_region_finish(&r);
     free(cpu);
 }

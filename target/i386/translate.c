@@ -5,7 +5,7 @@
 
 #include "target/i386/gen.h"
 
-enum { PAGE = 4096, WINDOW = 128, MAX_INSN = 15 };
+enum { PAGE = 4096, WINDOW = 128, MAX_INSN = 15, MAX_OPS = 700 /* of one instruction: ENTER with 31 levels */ };
 
 /* Bytes of code from `at` on; refilled from one page at a time. */
 typedef struct {
@@ -118,8 +118,12 @@ static void translate_one(X86Gen *g, X86Decode status)
 /* Room for one more instruction and its exits. */
 static bool has_room(const X86Gen *g)
 {
-    return !g->r->overflow && g->num_slots + 4 <= TCG_MAX_SLOTS && g->num_cold + 8 <= 32 &&
-           g->r->num_blocks + 16 <= IR_MAX_BLOCKS && g->t->num_insns < g->t->max_insns && !g->single;
+    const IrRegion *r = g->r;
+
+    if (r->overflow || r->num_insns + MAX_OPS + IR_HEADROOM > r->max_insns || r->num_blocks + 16 > IR_MAX_BLOCKS) {
+        return false;
+    }
+    return g->num_slots + 4 <= TCG_MAX_SLOTS && g->num_cold + 8 <= MAX_COLD && g->t->num_insns < g->t->max_insns && !g->single;
 }
 
 /* Without a flat CS: the limit against the highest IP, filled in at the end. Returns the number of that comparison. */

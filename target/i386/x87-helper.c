@@ -1,7 +1,8 @@
 /*
  * x87 on the host's x87: the guest's whole state is loaded, the instruction run, the state taken back, so that stack faults, tags,
  * condition codes and masked and unmasked responses are the host's. SDM vol. 1, chapter 8. What must never be the host's are the
- * pointers of the last instruction: they are kept here.
+ * pointers of the last instruction: they are kept here. With all exceptions masked the state then stays in the host (x87_live)
+ * and translated code goes on with it; with one unmasked every instruction comes here.
  *
  * Not modelled: CR0.NE = 0 (FERR# and IRQ 13): #MF is raised instead.
  */
@@ -118,6 +119,49 @@ static void image_get(const Image *img, X86State *st)
     }
 }
 
+void x86_fpu_flush(X86Cpu *cpu)
+{
+    Image img;
+
+    if (cpu->x87_live) {
+        if (!cpu->x87_ready) { /* a store of ten bytes faulted after it had popped the register */
+            __asm__ volatile("fldt %0" : : "m"(cpu->x87_undo));
+        }
+        cpu->x87_live = cpu->x87_ready = false;
+        __asm__ volatile("fnsave %0" : "=m"(img));
+        image_get(&img, &cpu->st);
+    }
+}
+
+void x86_fpu_load(X86Cpu *cpu)
+{
+    cpu->rt.mxcsr = cpu->st.mxcsr;
+}
+
+void x86_fpu_save(X86Cpu *cpu)
+{
+    x86_fpu_flush(cpu);
+    cpu->st.mxcsr = cpu->rt.mxcsr;
+}
+
+uint64_t x86_fp_x87_flush(X86Cpu *cpu)
+{
+    x86_fpu_flush(cpu);
+    return 0;
+}
+
+/* After an instruction done here: the next ones can be done in the host. */
+static void go_live(X86Cpu *cpu)
+{
+    Image img;
+
+    if ((cpu->st.fcw & FSW_EXCEPTIONS) == FSW_EXCEPTIONS) {
+        image_put(&img, &cpu->st);
+        __asm__ volatile("frstor %0" : : "m"(img));
+        cpu->x87_live = cpu->x87_ready = true;
+    }
+}
+
 /* 8.1.8 and 8.1.9: of the last instruction that is not a control instruction. */
 static void set_pointers(X86Cpu *cpu, uint32_t insn, uint64_t ip)
 {
@@ -143,8 +187,10 @@ static void update_es(X86State *st)
     }
 }
 
+/* Every helper begins with it: the state is in st, and no exception waits. */
 static void check_pending(X86Cpu *cpu)
 {
+    x86_fpu_flush(cpu);
     if (cpu->st.fsw & FSW_ES) {
         x86_raise(cpu, EXC_MF, 0);
     }
@@ -165,6 +211,7 @@ uint64_t x86_fp_x87_reg(X86Cpu *cpu, uint64_t insn, uint64_t ip, uint64_t flags)
     flags = run(&img, (uint32_t)insn, NULL, flags);
     image_get(&img, &cpu->st);
     set_pointers(cpu, (uint32_t)insn, ip);
+    go_live(cpu);
     return flags;
 }
 
@@ -178,6 +225,7 @@ uint64_t x86_fp_x87_load(X86Cpu *cpu, uint64_t insn, uint64_t ip, uint64_t offse
     image_get(&img, &cpu->st);
     set_pointers(cpu, (uint32_t)insn, ip);
     set_data_pointer(cpu, (uint32_t)insn, offset);
+    go_live(cpu);
     return 0;
 }
 
@@ -211,6 +259,7 @@ uint64_t x86_fp_x87_commit(X86Cpu *cpu)
     image_get(&p->image, &cpu->st);
     set_pointers(cpu, p->insn, p->ip);
     set_data_pointer(cpu, p->insn, p->data);
+    go_live(cpu);
     return 0;
 }
 
@@ -230,6 +279,7 @@ uint64_t x86_fp_x87_control(X86Cpu *cpu, uint64_t insn)
 {
     X86State *st = &cpu->st;
 
+    x86_fpu_flush(cpu);
     switch (insn & 0xff) {
     case 0xd9: /* fnstenv masks all exceptions */
         st->fcw |= FSW_EXCEPTIONS;
@@ -301,10 +351,18 @@ uint64_t x86_fp_x87_get_env(X86Cpu *cpu, uint64_t layout)
 {
     const X86State *st = &cpu->st;
     uint8_t *out = (uint8_t *)cpu->fp_scratch;
-    uint32_t w[7] = { st->fcw | 0xffff0000, st->fsw | 0xffff0000, full_tags(st) | 0xffff0000, (uint32_t)st->fip,
-                      st->fcs | (uint32_t)st->fop << 16, (uint32_t)st->fdp, st->fds | 0xffff0000 };
-    unsigned top = st->fsw >> FSW_TOP_SHIFT & 7, at = layout & X87_ENV_16 ? 14 : 28;
+    unsigned top, at = layout & X87_ENV_16 ? 14 : 28;
+    uint32_t w[7];
 
+    x86_fpu_flush(cpu);
+    top = st->fsw >> FSW_TOP_SHIFT & 7;
+    w[0] = st->fcw | 0xffff0000;
+    w[1] = st->fsw | 0xffff0000;
+    w[2] = full_tags(st) | 0xffff0000;
+    w[3] = (uint32_t)st->fip;
+    w[4] = st->fcs | (uint32_t)st->fop << 16;
+    w[5] = (uint32_t)st->fdp;
+    w[6] = st->fds | 0xffff0000;
     if (layout & X87_ENV_REAL) { /* linear addresses */
         uint32_t ip = (uint32_t)st->fip + st->fcs * 16, dp = (uint32_t)st->fdp + st->fds * 16;
         w[3] = ip & 0xffff;
@@ -334,6 +392,7 @@ uint64_t x86_fp_x87_set_env(X86Cpu *cpu, uint64_t layout)
     unsigned top, at = layout & X87_ENV_16 ? 14 : 28;
     uint32_t w[7];
 
+    x86_fpu_flush(cpu);
     get_words(in, (unsigned)layout, w);
     st->fsw = (uint16_t)w[1];
     x86_fp_fix_control(st, (uint16_t)w[0]);

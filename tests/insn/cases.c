@@ -825,13 +825,24 @@ static void define_flags(Maker *m, Steps *s)
     put_bytes(m->c, s, (uint8_t[]){ 0x39, (uint8_t)(0xc0 | below(m, 64)) }, 2);
 }
 
+/* Any row; mostly one with the theme's attribute, so that floating point instructions meet each other. */
+static const X86Row *any_row(Maker *m, uint16_t theme)
+{
+    const X86Row *row;
+
+    do {
+        row = &x86_insn_rows[below(m, X86_NUM_ROWS)];
+    } while (theme && !(row->attr & theme) && percent(m, 90));
+    return row;
+}
+
 /* One more instruction at the end, tried on the host. False: it did not fit. */
-static bool append(Maker *m, Steps *s, InsnState *now)
+static bool append(Maker *m, Steps *s, InsnState *now, uint16_t theme)
 {
     static InsnResult r;
     InsnCase *c = m->c;
     unsigned len = c->len;
-    const X86Row *row = &x86_insn_rows[below(m, X86_NUM_ROWS)];
+    const X86Row *row = any_row(m, theme);
     X86Insn in;
 
     if (!fits_sequence(row, s)) {
@@ -874,9 +885,11 @@ static void aim_jumps(Maker *m, const Steps *s)
 void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n)
 {
     Maker m;
+    static const uint16_t themes[] = { 0, 0, X86_ATTR_FPU, X86_ATTR_SSE, X86_ATTR_FPU | X86_ATTR_MMX };
     Steps s = { .num = 0 };
     InsnState now;
     unsigned want;
+    uint16_t theme;
 
     begin(&m, c, x86_insn_rows, mode, seed * 0x2545f4914f6cdd1d + n * 0xda942042e4dd58b5 + 99);
     set_pointer(&m, R_RSI);
@@ -885,12 +898,13 @@ void insn_make_sequence(InsnCase *c, InsnMode mode, uint64_t seed, uint64_t n)
     narrow_registers(c);
     now = c->in;
     want = 4 + below(&m, 14);
+    theme = themes[below(&m, 5)];
     if (percent(&m, 30)) {
         s.pointers = true;
         put_bytes(c, &s, (uint8_t[]){ 0xdb, 0xe3 }, 2); /* fninit */
     }
     for (unsigned tries = 0; tries < 10 * want && s.num < want && c->len < sizeof(c->code) - 40; tries++) {
-        append(&m, &s, &now);
+        append(&m, &s, &now, theme);
     }
     aim_jumps(&m, &s);
     c->undefined = IR_A;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target/i386/fp-helpers.h"
 #include "target/i386/gen.h"
 #include "target/i386/sys-helpers.h"
 #include "tcg/interp.h"
@@ -25,6 +26,7 @@ typedef struct {
     const InsnCase *c;
     InsnResult *out;
     bool emitted;            /* through the emitter, not the interpreter */
+    uint64_t loaded;         /* address of the last load */
     jmp_buf jump;            /* out of the helper that raises */
     TcgHelper wrapped[MAX_WRAPPED];
     const TcgHelper *real[MAX_WRAPPED];
@@ -62,6 +64,39 @@ uint64_t x86_sys_check_segment(X86Cpu *cpu, uint64_t seg, uint64_t offset, uint6
         x86_raise(cpu, seg == S_SS ? EXC_SS : EXC_GP, 0);
     }
     return 0;
+}
+
+/* REP in bulk: up to 5 elements, as far as they are all allowed. */
+static bool allowed(uint64_t addr, bool write);
+
+static uint64_t bulk(X86Cpu *cpu, uint64_t to, const uint64_t *from, uint64_t value, uint64_t elements, unsigned size)
+{
+    uint64_t n = 0;
+
+    if (cpu->st.eflags & FL_DF) {
+        return 0;
+    }
+    for (; n < elements && n < 5; n++) {
+        uint64_t dst = to + n * size, src = from ? *from + n * size : dst;
+        if (!allowed(dst, true) || !allowed(dst + size - 1, true) || !allowed(src, false) || !allowed(src + size - 1, false)) {
+            break;
+        }
+        if (from) {
+            memcpy(&value, (void *)(uintptr_t)src, size); /* all of it first: it may overlap */
+        }
+        memcpy((void *)(uintptr_t)dst, &value, size);
+    }
+    return n;
+}
+
+uint64_t x86_sys_rep_movs(X86Cpu *cpu, uint64_t to, uint64_t from, uint64_t elements, uint64_t how)
+{
+    return bulk(cpu, to, &from, 0, elements, 1u << (how & 3));
+}
+
+uint64_t x86_sys_rep_stos(X86Cpu *cpu, uint64_t to, uint64_t value, uint64_t elements, uint64_t how)
+{
+    return bulk(cpu, to, NULL, value, elements, 1u << (how & 3));
 }
 
 /* Helpers that raise leave by longjmp; each is called through one of these, so that the interpreter sees it return. */
@@ -161,6 +196,7 @@ uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
 
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
+    guest.loaded = addr;
     if (access_ok(addr, size, false)) {
         memcpy(buf, (void *)(uintptr_t)addr, size);
         return true;
@@ -179,6 +215,10 @@ static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, u
 
 static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 {
+    /* It is the load that says where; the interpreter stores only afterwards, which the host's FPU could not undo. */
+    if (in->op == IR_native_xm && !(in->imm & TCG_NATIVE_LOADS) && !access_ok(guest.loaded, ir_width_bytes(in->w), true)) {
+        return false;
+    }
     if (hostop_run(guest.cpu, in, io)) {
         return true;
     }
@@ -387,7 +427,8 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
     guest.c = c;
     guest.out = out;
     guest.emitted = emitted;
-    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000 };
+    guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000,
+                           .memory = guest.it.memory, .memory_size = guest.it.memory_size };
     insn_memory_put(c->mem);
     memset((void *)(uintptr_t)CODE, 0xcc, CODE_SIZE);
     memcpy(code, c->code, c->len);
@@ -398,6 +439,7 @@ void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
             break;
         }
     }
+    x86_fpu_flush(cpu);
     state_get(cpu, &out->st);
     out->st.rip = cpu->pc - base;
     insn_memory_get(out->mem);

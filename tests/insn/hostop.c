@@ -29,6 +29,7 @@ static Slot slots[SLOTS];
 static uint8_t *stubs;
 static uint8_t *tail;       /* where to go on after a fault; NULL: no stub is running */
 static bool faulted;
+static uint64_t flags = 2;  /* of the last instruction */
 
 typedef struct {
     uint8_t *p;
@@ -107,6 +108,7 @@ static void make(Slot *s, uint8_t *code, const IrInsn *in)
     PUT(&o, "\x0f\x28\x57\x20");     /* movaps xmm2, [rdi+32] */
     PUT(&o, "\x48\x8b\x47\x30");     /* mov rax, [rdi+48] */
     PUT(&o, "\x48\x8b\x77\x48");     /* mov rsi, [rdi+72] */
+    PUT(&o, "\xff\x77\x38\x9d");     /* push [rdi+56]; popf */
     put_op(&o, in);
     s->tail = (uint8_t)(o.p - code);
     PUT(&o, "\x48\x89\x47\x30");     /* mov [rdi+48], rax */
@@ -183,6 +185,7 @@ bool hostop_run(X86Cpu *cpu, const IrInsn *in, IrNativeIo *io)
     arguments(in, io, &f);
     memcpy(mem, io->mem, 64);
     f.mxcsr = cpu->st.mxcsr;
+    f.flags = flags; /* a setcc follows the comparison it is of */
     f.mem = in->op == IR_native_x ? (uint8_t *)cpu + in->arg[0] : mem;
     faulted = false;
     uint8_t *code = stubs + (s - slots) * STUB;
@@ -193,6 +196,7 @@ bool hostop_run(X86Cpu *cpu, const IrInsn *in, IrNativeIo *io)
     memcpy(io->result, f.v1, 16);
     memcpy(io->mem, mem, 64);
     io->int_result = f.integer;
+    flags = f.flags;
     io->flags_result = (uint32_t)f.flags & IR_FLAGS;
     return !faulted;
 }

@@ -161,6 +161,22 @@ def test_mux_of_monitors(tmp_path):
         assert e.qmp.error("chardev-remove", id="a")[1] == "Chardev 'a' is busy"
 
 
+def test_add_by_qmp(tmp_path):
+    with Emulator(cwd=tmp_path) as e:
+        def add(kind, **data):
+            return e.qmp.ok("chardev-add", id=kind, backend={"type": kind, "data": data})
+        assert add("null") == {}
+        assert add("file", out="f", append=True) == {}
+        assert add("pty")["pty"].startswith("/dev/pts/")
+        add("socket", addr={"type": "unix", "data": {"path": "s"}}, wait=False)
+        add("ringbuf", size=16)
+        assert {c["filename"].split(":")[0] for c in chardevs(e).values()} >= {"null", "file", "pty", "disconnected", "ringbuf"}
+        assert e.qmp.error("chardev-add", id="null", backend={"type": "null", "data": {}})[1] == "Chardev with id 'null' already exists"
+        assert "'kind'" not in e.qmp.error("chardev-add", id="x", backend={"type": "nul", "data": {}})[1]
+        e.qmp.error("chardev-add", id="x", backend={"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "nope"}},
+                                                                              "server": False}})
+
+
 def test_add_and_remove(tmp_path):
     with Emulator(cwd=tmp_path) as e:
         e.qmp.hmp("chardev-add socket,id=x,path=s,server=on,wait=off")

@@ -1,0 +1,116 @@
+"""A machine with processors, as monitors see it: started, stopped, reset, looked into while it runs."""
+import re
+import signal
+
+import pytest
+from emulator import Emulator, run
+
+PC = ("-M", "pc", "-m", "32")
+
+
+@pytest.fixture(scope="module")
+def qmp():
+    with Emulator("-S", "-smp", "2", machine=PC) as e:
+        yield e.qmp
+
+
+def test_cpus(qmp):
+    cpus = qmp.ok("query-cpus-fast")
+    assert [c["cpu-index"] for c in cpus] == [0, 1]
+    assert all(c["target"] == "x86_64" and c["qom-path"].startswith("/machine/") for c in cpus)
+    assert len({c["thread-id"] for c in cpus}) == 2
+    assert qmp.hmp("info cpus").startswith("* CPU #0: thread_id=")
+    assert qmp.ok("human-monitor-command", command_line="info cpus", cpu_index=1).splitlines()[1].startswith("* CPU #1")
+    assert qmp.error("human-monitor-command", command_line="info cpus", cpu_index=2)[0] == "GenericError"
+
+
+def test_machines(qmp):
+    machines = {m["name"]: m for m in qmp.ok("query-machines")}
+    assert machines["none"]["cpu-max"] == 1
+    pc = next(m for m in machines.values() if m.get("alias") == "pc")
+    assert pc["is-default"] and pc["cpu-max"] > 1 and pc["default-cpu-type"] == "qemu64-x86_64-cpu"
+
+
+def test_registers(qmp):
+    """After reset: SDM volume 3, table 10-1."""
+    text = qmp.hmp("info registers")
+    assert re.search(r"EIP=0000fff0 EFL=00000002 .*HLT=0", text) and "CS =f000 ffff0000 0000ffff" in text
+    assert qmp.hmp("info registers -a").count("CPU#") == 2
+    assert qmp.hmp("p/x $eip") == "0xfff0\r\n"
+    assert qmp.hmp("p/x $eip + 0x10") == "0x10000\r\n"
+    assert qmp.hmp("p $nonsense").startswith("unknown register\r\n")
+
+
+@pytest.mark.parametrize("line, pattern", [
+    ("xp/4xb 0xfffffff0", r"00000000fffffff0:( 0x[0-9a-f]{2}){4}\r\n"),
+    ("xp/9xb 0x1000", r"0000000000001000:( 0x00){8}\r\n0000000000001008: 0x00\r\n"),
+    ("xp/4db 0x1000", r"0000000000001000:(   0){4}\r\n"), ("xp/2ow 0x1000", r"0000000000001000:(           0){2}\r\n"),
+    ("xp/2ug 0x1000", r"0000000000001000:(                    0){2}\r\n"),
+    ("xp/20c 0x1000", r"0000000000001000:( '\\x00'){16}\r\n0000000000001010:( '\\x00'){4}\r\n"),
+    ("xp/5xw 0xfffffff0", r"00000000fffffff0:( 0x[0-9a-f]{8}){4}\r\n0000000100000000: Cannot access memory\r\n"),
+    ("x/xb 0xfffffff0", r"00000000fffffff0: 0xea\r\n"),
+    ("i/b 0x402", r"portb\[0x0402\] = 0x[0-9a-f]{2}\r\n"), ("o/b 0x80 1", ""),
+    ("sum 0x1000 4096", "00000\r\n"), ("gva2gpa 0x1000", "gpa: 0x1000\r\n"),
+    ("gpa2hva 0x1000", r"Host virtual address for 0x1000 \(\S+\) is 0x[0-9a-f]+\r\n"),
+    ("gpa2hva 0x12345678901", "Error: No memory is mapped at address 0x12345678901\r\n"),
+    ("info mem", "PG disabled\r\n"), ("info tlb", "PG disabled\r\n"),
+    ("info mtree", r"address-space: (?s:.*)"), ("info qtree", r"bus: main-system-bus\r\n(?s:.*)isa-serial(?s:.*)"),
+    ("info pci", r"  Bus  0, device   0, function 0:\r\n(?s:.*)"), ("info pic", r"(?s:.*)pic0: irr=(?s:.*)"), ("info jit", "(?s:.+)"),
+    ("info qom-tree", r"/machine \(pc-i440fx-10.0-machine\)\r\n(?s:.*)"), ("info irq", "(?s:.*)"),
+])
+def test_looking(qmp, line, pattern):
+    assert re.fullmatch(pattern, qmp.hmp(line)), (line, qmp.hmp(line))
+
+
+def test_memory_to_files(qmp, tmp_path):
+    qmp.ok("pmemsave", val=0xfffff000, size=4096, filename=str(tmp_path / "p"))
+    qmp.ok("memsave", val=0xfffff000, size=4096, filename=str(tmp_path / "v"))
+    data = (tmp_path / "p").read_bytes()
+    assert len(data) == 4096 and data == (tmp_path / "v").read_bytes() and data[-16] == 0xEA
+    assert "Invalid addr" in qmp.error("pmemsave", val=1 << 45, size=16, filename=str(tmp_path / "x"))[1]
+
+
+def test_screendump(qmp, tmp_path):
+    qmp.ok("screendump", filename=str(tmp_path / "a.ppm"))
+    assert (tmp_path / "a.ppm").read_bytes().startswith(b"P6\n")
+    assert qmp.hmp(f"screendump {tmp_path}/b.png -f png") == ""
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert qmp.error("screendump", filename="x", head=1)[1] == "'head' must be specified together with 'device'"
+    assert qmp.error("screendump", filename="x", format="gif")[0] == "GenericError"
+
+
+def test_stop_cont_reset_while_it_runs():
+    """Whatever the guest does, the monitor is served; nothing is lost or waits for ever."""
+    with Emulator("-smp", "2", machine=PC) as e:
+        for i in range(60):
+            e.qmp.ok("stop")
+            assert e.qmp.ok("query-status")["status"] == "paused"
+            e.qmp.ok("cont")
+            if i % 3 == 0:
+                e.qmp.ok("system_reset")
+            e.qmp.hmp("info registers -a")
+            e.qmp.hmp("x/4xw 0")
+            e.qmp.hmp("info jit")
+        names = [x["event"] for x in e.qmp.events]
+        assert names.count("STOP") == 60 and names.count("RESUME") == 60 and names.count("RESET") >= 20
+        e.qmp.ok("quit")
+        assert e.end() == 0
+
+
+def test_end_while_it_runs():
+    for _ in range(10):
+        with Emulator("-smp", "2", machine=PC) as e:
+            e.p.send_signal(signal.SIGTERM)
+            assert e.end() == 0
+
+
+@pytest.mark.parametrize("args, error", [
+    (["-cpu", "nonsense"], "unable to find CPU model 'nonsense'"), (["-cpu", "qemu65"], "Did you mean 'qemu64'?"),
+    (["-cpu", "qemu64,nonsense=on", "-S"], "nonsense"), (["-accel", "nonsense"], "-accel nonsense: "),
+    (["-vga", "nonsense"], "-vga nonsense: unknown vga type: nonsense"), (["-rtc", "base=x"], "invalid datetime format 'x'"),
+    (["-bios", "/nonexistent"], "/nonexistent"), (["-smp", "2,sockets=3"], "Invalid CPU topology"),
+    (["-device", "isa-serial,index=9"], "index"),
+])
+def test_errors(args, error):
+    status, out, err = run("-M", "pc", "-display", "none", "-monitor", "none", "-serial", "none", *args)
+    assert status == 1 and error in err, err
