@@ -271,7 +271,7 @@ static void set_palette(Fixture *f)
 
 static uint32_t color(unsigned n)
 {
-    return (n << 2 | n >> 4) << 16 | 0xff;
+    return (n << 2 | (n & 1) * 3) << 16 | 0xff;
 }
 
 static void geometry(Fixture *f, unsigned chars, unsigned lines, uint8_t max_scan, uint8_t offset)
