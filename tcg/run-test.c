@@ -630,11 +630,13 @@ static void test_log(void)
     FILE *f = open_memstream(&text, &size);
 
     machine_init(m, NULL, 0);
-    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OUT_ASM);
+    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OP_OPT | TCG_LOG_OUT_ASM);
     g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
     fclose(f);
     g_assert_nonnull(strstr(text, "set r0, 0x3\n"));
+    g_assert_nonnull(strstr(text, "OP after optimization at 0x"));
     g_assert_nonnull(strstr(text, "OUT at 0x"));
+    g_test_message("%s", text);
     free(text);
     machine_finish(m, false);
     g_free(m);

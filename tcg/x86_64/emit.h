@@ -86,6 +86,9 @@ bool x86_emit_thunks(X86Emit *e, uint8_t *code, uint8_t *end, ptrdiff_t rx, bool
 
 TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out);
 
+/* Whether op n of the region emitted last was found dead or became part of another. */
+bool x86_dropped(const X86Emit *e, uint32_t n);
+
 /* Whether the emitter can do this op on this host. */
 bool x86_has(IrOp op);
 bool x86_has_avx(void);
