@@ -31,7 +31,8 @@ typedef struct {
     uint8_t *fault;            /* to C from the registers as a host fault found them; reason is set */
     uint8_t *fault_in_slot;    /* the same with flags in the slot */
     uint8_t *raise;            /* void raise(void): globals but vectors are in their slots */
-    uint8_t *save_homes, *load_homes, *load_caller; /* of integers; keep r10 r11 r14, EFLAGS */
+    uint8_t *save_homes, *load_homes;   /* of integers; keep r10 r11 r14, EFLAGS */
+    uint8_t *save_caller, *load_caller; /* those that C functions change */
     uint8_t *save_vectors, *load_vectors;           /* the same */
     uint8_t *save_flags;       /* EFLAGS to the slot; keeps all registers */
     uint8_t *slow_load, *slow_store; /* see mem.c */
