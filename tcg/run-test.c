@@ -600,6 +600,7 @@ static void test_fork(void)
     m->cpu->r[1] = 10;
     g_assert_cmpint(run(m, fib), ==, TCG_EXIT_LEAVE);
     tcg_stats(m->cache, &before);
+    tcg_fork_prepare(m->cache);
     pid = fork();
     if (pid == 0) {
         bool ok = tcg_fork_child(m->cache, NULL);
@@ -610,6 +611,7 @@ static void test_fork(void)
         ok = ok && run(m, fib) == TCG_EXIT_LEAVE && m->cpu->r[0] == 89;
         _exit(ok ? 0 : 1);
     }
+    tcg_fork_parent(m->cache);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     m->cpu->r[1] = 12;

@@ -193,7 +193,12 @@ bool tcg_page_has_code(TcgCache *c, uint64_t phys);
 /* Removes everything. Exclusive: see above. */
 void tcg_flush(TcgCache *c);
 
-/* The child of a fork gets code of its own, before it runs any. Exclusive. */
+/*
+ * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
+ * code of its own before it runs any; false when there is no memory for that.
+ */
+void tcg_fork_prepare(TcgCache *c);
+void tcg_fork_parent(TcgCache *c);
 bool tcg_fork_child(TcgCache *c, Error **errp);
 
 /* Runs r until something wants the loop; all globals and flags are then in their slots. */
