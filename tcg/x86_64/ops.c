@@ -974,8 +974,11 @@ void x86_op_lea(X86Emit *e, const IrInsn *in, const X86Row *row)
         X86Mem add = { .base = (uint8_t)big, .index = m.base };
         x86_rm(&e->a, 0x8d, W64, big, &add);
         m.base = (uint8_t)big;
+    } else if (big != NO_REG && m.base == NO_REG) {
+        m.base = (uint8_t)big;
     } else if (big != NO_REG) {
-        *(m.base == NO_REG ? &m.base : &m.index) = (uint8_t)big;
+        m.index = (uint8_t)big;
+        m.scale = 0;
     }
     x86_rm(&e->a, 0x8d, in->w == W64 ? W64 : W32, dst, &m);
     if (in->w == W16) {
