@@ -118,6 +118,23 @@ static void test_apm(void)
     end(&f);
 }
 
+/* Without SMM the firmware finds it set up already, and no command raises anything. */
+static void test_no_smm(void)
+{
+    DevTest *t = devtest_new(&qclass_PIIX4_PM);
+    Device *pm = device_new(t->m, "PIIX4_PM", &t->pci->bus, NULL, NULL, &error_abort, "addr", "3.0", NULL);
+    Irq *smi = irq_new(count_smi, NULL, 0);
+
+    smis = 0;
+    device_connect_irq_out(pm, "smi-irq", 0, smi);
+    devtest_reset(t, OBJECT_COLD_RESET);
+    g_assert_cmphex(devtest_pci_read(t, DEVFN, 0x58, 4), ==, 0x12000000);
+    devtest_outb(t, 0xb2, 0x12);
+    g_assert_cmpuint(smis, ==, 0);
+    devtest_free(t);
+    irq_free(smi);
+}
+
 static void test_gpe_smbus(void)
 {
     Fixture f = start();
@@ -146,6 +163,7 @@ int main(int argc, char **argv)
     g_test_add_func("/piix4/power-button", test_power_button);
     g_test_add_func("/piix4/sleep", test_sleep);
     g_test_add_func("/piix4/apm", test_apm);
+    g_test_add_func("/piix4/no-smm", test_no_smm);
     g_test_add_func("/piix4/gpe-smbus", test_gpe_smbus);
     g_test_add_func("/piix4/fuzz", test_fuzz);
     return g_test_run();

@@ -366,6 +366,9 @@ static void pm_init_config(Piix4Pm *d)
     config[R_SMBBA + 1] = (uint8_t)(d->conf.smb_io_base >> 8);
     config[R_SMBHSTCFG] = d->conf.smb_io_base ? 0x09 : 0x08;
     config[0x5b] = 0x10;
+    if (!d->conf.smm_enabled) {
+        config[0x5b] |= APMC_EN >> 24; /* the firmware takes SMM for set up, and does not wait for an interrupt */
+    }
     config[0x5f] = 0x60;
 }
 
