@@ -55,6 +55,12 @@ static void test_config(void)
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 8, 4), ==, 0x06800003);
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x90, 4), ==, 0xb101);
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0xd2, 1), ==, 0x09);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x5c, 4), ==, 0x10000000);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x60, 4), ==, 0x60000000);
+    piix4_pm_set_ports(f.pm, true, false, true);
+    devtest_reset(f.t, OBJECT_WARM_RESET);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x5c, 4), ==, 0x90000000);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x64, 4), ==, 0x08000000);
     g_assert_cmphex(devtest_in(f.t, 0x608, 4), ==, 0xffffffff);
     map_registers(&f);
     g_assert_cmphex(devtest_in(f.t, 0x608, 4), <, 0x1000000);
@@ -128,7 +134,7 @@ static void test_no_smm(void)
     smis = 0;
     device_connect_irq_out(pm, "smi-irq", 0, smi);
     devtest_reset(t, OBJECT_COLD_RESET);
-    g_assert_cmphex(devtest_pci_read(t, DEVFN, 0x58, 4), ==, 0x12000000);
+    g_assert_cmphex(devtest_pci_read(t, DEVFN, 0x58, 4), ==, 0x02000000);
     devtest_outb(t, 0xb2, 0x12);
     g_assert_cmpuint(smis, ==, 0);
     devtest_free(t);
