@@ -359,6 +359,8 @@ void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)
 
         if (((from->key.pc ^ r->key.pc) & t->page_mask) == 0 && from->key.mode == r->key.mode) {
             tcg_link(t->accel->cache, slot, r);
+        } else {
+            tcg_link_through(t->accel->cache, slot);
         }
     }
     tcg_remember(t->v->state, t->accel->cache, r);

@@ -47,7 +47,7 @@ start:
     mov SMBASE+MAP+0x7efc,%eax   # revision: SMBASE relocation
     test $0x20000,%eax
     jz fail32
-    CHECK $SMBASE,SMBASE+MAP+0x7f00
+    CHECK $SMBASE2,SMBASE+MAP+0x7f00    # the handler wrote it
     cmpw $CODE32,SMBASE+MAP+0x7e10
     jne fail32
     mov %cr0,%eax
@@ -57,10 +57,11 @@ start:
     mov $2,%al
     mov $PORT_REQ,%edx
     out %al,%dx
-    nop
+    jmp 1f
+1:  nop
     CHECK $2,0x50000
     CHECK $SMBASE2,SMBASE2+MAP+0x7f00
-    CASE 0x102                   # HLT is interrupted and goes on waiting (auto-halt restart); the NMI ends it
+    CASE 0x102                   # an NMI waits for RSM
     movl $1f,resume
     movl $1,0x50010              # the handler sends the NMI: it waits for RSM
     mov $2,%al

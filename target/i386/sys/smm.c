@@ -1,6 +1,7 @@
 /*
  * System management mode: SDM vol. 3, chapter 30 (31 in newer revisions); the layouts of the state save map are AMD's APM vol. 2, tables
- * 10-1 (64-bit processors) and 10-2, which is what QEMU's processors show. Not modelled: I/O instruction restart.
+ * 10-1 (64-bit processors) and 10-2, which is what QEMU's processors show. Not modelled: I/O instruction restart, auto-halt
+ * restart (an SMI ends HLT, as QEMU has it: SeaBIOS returns with a map in which that field was never written).
  */
 #include "target/i386/sys-helpers.h"
 #include "target/i386/sys/sys.h"
@@ -57,7 +58,6 @@ static void save64(X86Cpu *c)
     st(c, 0x7e84, c->st.idtr.limit, 4);
     st(c, 0x7e88, c->st.idtr.base, 8);
     save_seg64(c, 0x7e90, &c->st.tr);
-    st(c, 0x7ec9, c->st.halted, 1); /* auto-halt restart, bit 0 */
     st(c, 0x7ed0, c->st.efer, 8);
     for (unsigned n = 0; n < 16; n++) {
         st(c, 0x7ff8 - 8 * n, c->st.gpr[n], 8);
@@ -144,7 +144,6 @@ static void save32(X86Cpu *c)
         save_hidden32(c, seg32[n].hidden, &c->st.seg[n]);
     }
     st(c, 0x7f14, c->st.cr4, 4);
-    st(c, 0x7f02, c->st.halted, 2);
     st(c, 0x7ef8, c->st.smbase, 4);
     st(c, 0x7efc, SMM_REVISION32, 4);
 }
@@ -209,12 +208,9 @@ void x86_smm_enter(X86Cpu *c)
 
 uint64_t x86_sys_rsm(X86Cpu *c)
 {
-    bool halted;
-
     if (!c->st.smm) {
         x86_raise(c, EXC_UD, 0);
     }
-    halted = ld(c, has_map64(c) ? 0x7ec9 : 0x7f02, 1) & 1;
     if (has_map64(c)) {
         load64(c);
     } else {
@@ -223,8 +219,6 @@ uint64_t x86_sys_rsm(X86Cpu *c)
     tcg_moved(c->vcpu);
     c->st.smm = false;
     c->st.nmi_blocked = c->st.smm_nmi_blocked;
-    c->st.halted = halted;
-    atomic_store(&c->vcpu->halted, halted);
     if ((c->st.cr0 & X86_CR0_PG) && (c->st.cr4 & X86_CR4_PAE) && !x86_lma(c)) {
         x86_load_pdptes(c, c->st.cr3, c->st.pdpte);
     }
