@@ -223,7 +223,7 @@ static double measure(bool user, Kind kind)
 
 static void translation(bool user)
 {
-    TcgConfig config = { .guest = &guest, .user = user };
+    TcgConfig config = { .guest = &guest, .user = user, .timing = true };
     TcgCache *c = tcg_cache_new(&config, &error_abort);
     TcgContext *ctx = tcg_context_new(c, &error_abort);
     const unsigned n = 50000;

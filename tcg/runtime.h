@@ -128,6 +128,8 @@ typedef struct {
     bool user;            /* guest address = host address; else the software TLB */
     bool check_key;       /* look-ups compare TcgRuntime.key with the region's mode */
     size_t code_size;     /* bytes of code buffer; 0: 64 MiB */
+    bool timing;          /* fill in TcgStats.front_ns and emit_ns */
+    bool verify;          /* ir_verify() every region: a front end's mistakes abort with the region's text */
 } TcgConfig;
 
 /* Returns NULL with *errp set when there is no memory. Owner: the caller. */

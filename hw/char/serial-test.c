@@ -212,10 +212,15 @@ static void test_ports(void)
 {
     DevTest *t = devtest_new(&qclass_isa_serial);
     g_autofree char *error = NULL, *clash = NULL;
+    struct json_object *value;
+    Device *second;
 
     devtest_add(t, "isa-serial", NULL);
     devtest_add(t, "isa-serial", "index=2");
-    devtest_add(t, "isa-serial", NULL);
+    second = devtest_add(t, "isa-serial", NULL);
+    g_assert_true(object_get(OBJECT(second), "iobase", &value, NULL));
+    g_assert_cmphex(json_object_get_int(value), ==, 0x2f8); /* what was chosen is seen */
+    json_object_put(value);
     devtest_add(t, "isa-serial", NULL);
     devtest_script(t, "outb 0x3ff 1; outb 0x2ff 2; outb 0x3ef 3; outb 0x2ef 4;"
                       "inb 0x3ff = 1; inb 0x2ff = 2; inb 0x3ef = 3; inb 0x2ef = 4;"

@@ -453,12 +453,13 @@ static void save_for_call(X86Emit *e, const TcgHelper *h)
     }
     for (unsigned g = 0; (writes || vecs) && g < e->guest->num_globals; g++) {
         IrRef ref = e->slot_val[g];
-        if (x86_live_after(e, ref) && e->val[ref].reg == NO_REG && e->val[ref].spill == NO_SPILL) {
-            bool vec = e->guest->globals[g].type == 'v';
+        bool vec = e->guest->globals[g].type == 'v';
+        if ((vec ? vecs : writes) && x86_live_after(e, ref) && e->val[ref].spill == NO_SPILL) {
             unsigned r = vec ? x86_load_vec(e, ref) : x86_load(e, ref);
+            uint8_t global = e->val[ref].global;
             e->val[ref].global = NO_GLOBAL;
             x86_spill(e, ref, vec);
-            e->val[ref].global = (uint8_t)g;
+            e->val[ref].global = global;
             e->locked &= ~(1u << r);
         }
     }
@@ -481,7 +482,7 @@ static void forget_after_call(X86Emit *e, const TcgHelper *h)
     }
     for (unsigned g = 0; (writes || vecs) && g < e->guest->num_globals; g++) {
         IrRef ref = e->slot_val[g];
-        if (ref != IR_NONE) {
+        if (ref != IR_NONE && (e->guest->globals[g].type == 'v' ? vecs : writes)) {
             e->val[ref].global = e->val[ref].global == g ? NO_GLOBAL : e->val[ref].global;
             e->slot_val[g] = IR_NONE;
         }

@@ -64,6 +64,7 @@ typedef struct {
     ptrdiff_t rx;              /* add to a written address: where it runs */
     TcgSlot *slots;            /* TCG_MAX_SLOTS to fill in; their address goes into the code */
     uint8_t *map, *map_end;    /* where to write the pc map */
+    bool tight;                /* keep no value in a scratch register from op to op (tests; see emit.c) */
 } TcgEmitJob;
 
 typedef struct {

@@ -58,7 +58,7 @@ static void save(X86Emit *e, IrRef f)
                 e->val[held].spill = NO_SPILL;
                 break;
             }
-            if (v->spill == TCG_SPILL_SLOTS - 1) {
+            if (v->spill == VALUE_SLOTS - 1) {
                 x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
                 break;
             }
@@ -355,7 +355,7 @@ void x86_keep_old_flags(X86Emit *e)
         return;
     }
     v = &e->val[f];
-    for (unsigned s = 0; s < TCG_SPILL_SLOTS && v->spill == NO_SPILL; s++) {
+    for (unsigned s = 0; s < VALUE_SLOTS && v->spill == NO_SPILL; s++) {
         if (e->spill_val[s] == IR_NONE) {
             v->spill = (uint8_t)s;
             e->spill_val[s] = f;
