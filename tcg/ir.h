@@ -165,6 +165,7 @@ typedef uint64_t TcgNative;
 
 /* Host-independent bits of a TcgNative. */
 #define TCG_NATIVE_FAULTS (1ull << 63)  /* may raise a floating-point exception */
+#define TCG_NATIVE_WRITES (1ull << 62)  /* native_xm: writes its memory operand; without it, reads */
 
 /* Everything the translator must know of a guest; no guest is named in tcg/. */
 typedef struct {
