@@ -296,7 +296,7 @@ static void run_memory(Run *run, const IrInsn *in)
         do_cmpxchg2(run, in);
         break;
     case IR_fence:
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        __asm__ volatile("" : : : "memory"); /* one thread: only the compiler could reorder */
         break;
     default:
         if (in->op >= IR_native && in->op <= IR_native_xm) {
