@@ -91,6 +91,7 @@ struct VcpuArch {
     bool (*translate_debug)(Vcpu *, vaddr, hwaddr *phys, int *asidx);
     void (*print_mmu)(Vcpu *, bool summary /* info mem */, void (*print)(void *, const char *), void *opaque);
     bool (*get_register)(Vcpu *, const char *name, uint64_t *value);   /* $rip in HMP expressions */
+    unsigned (*code_bits)(Vcpu *);                /* x86: 16, 32 or 64, by CS: for disassembly */
     /* x86, both any thread: a start-up interrupt; virtual time in ns at which the time stamp counter reaches `stamp`. */
     void (*start_up)(Vcpu *, uint8_t vector);
     int64_t (*time_of_stamp)(Vcpu *, uint64_t stamp);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "monitor/disas.h"
 #include "monitor/hmp.h"
 #include "monitor/internal.h"
 #include "qapi/machine.gen.h"
@@ -121,6 +122,55 @@ static void dump(QCallContext *cc, const View *view, uint64_t addr, const HmpFor
     }
 }
 
+static void get_code_bits(Vcpu *v, void *opaque)
+{
+    *(unsigned *)opaque = v->arch->code_bits ? v->arch->code_bits(v) : 0;
+}
+
+/* As many bytes from addr on as can be read, DISAS_INSN_MAX at most. */
+static size_t read_insn(const View *view, uint64_t addr, uint8_t *buf)
+{
+    size_t n = 0;
+
+    while (n < DISAS_INSN_MAX && read_memory(view, addr + n, buf + n, 1)) {
+        n++;
+    }
+    return n;
+}
+
+static bool instructions(QCallContext *cc, const View *view, uint64_t addr, int count, Error **errp)
+{
+    Vcpu *cpu = monitor_cpu(cc, errp);
+    unsigned bits = 0;
+    Disas *d;
+
+    if (!cpu) {
+        return false;
+    }
+    vcpu_run_on(cpu, get_code_bits, &bits);
+    d = bits ? disas_new(bits, errp) : NULL;
+    if (!d) {
+        return bits ? false : error_set(errp, "there is no disassembler for this processor");
+    }
+    for (unsigned len = 1; count > 0 && len; count--, addr += len) {
+        uint8_t buf[DISAS_INSN_MAX];
+        size_t n = read_insn(view, addr, buf);
+        QBuf b = { 0 };
+
+        len = n ? disas_one(d, buf, n, addr, &b) : 0;
+        if (len) {
+            monitor_print(cc, b.data);
+        } else {
+            monitor_printf(cc, n ? "0x%0*llx: .byte 0x%02x\n" : "0x%0*llx: unable to read memory\n", bits == 64 ? 16 : 8,
+                           (unsigned long long)addr, buf[0]);
+            len = n ? 1 : 0;
+        }
+        qbuf_finish(&b);
+    }
+    disas_free(d);
+    return true;
+}
+
 static bool examine(QCallContext *cc, const char *fmt, uint64_t addr, bool physical, Error **errp)
 {
     HmpFormat *f = &monitor_set(cc)->format;
@@ -134,8 +184,7 @@ static bool examine(QCallContext *cc, const char *fmt, uint64_t addr, bool physi
         return false;
     }
     if (f->format == 'i') {
-        f->format = 'x';
-        return error_set(errp, "format i: there is no disassembler in this program yet");
+        return instructions(cc, &view, addr, f->count, errp);
     }
     dump(cc, &view, addr, f);
     return true;

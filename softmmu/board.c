@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "accel/qtest/qtest.h"
 #include "qapi/json.h"
 #include "qapi/schema.h"
 #include "softmmu/options.gen.h"
@@ -356,12 +357,13 @@ bool board_create(System *s, Error **errp)
         machine_reset(s->machine, OBJECT_COLD_RESET);
         board_unlock(s);
     }
-    return ok;
+    return ok && extras_qtest(s, errp);
 }
 
 void board_destroy(System *s)
 {
     if (s->machine) {
+        qtest_server_free(s->qtest);
         board_lock(s);
         vcpus_pause(s->machine);
         machine_destroy(s->machine);

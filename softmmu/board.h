@@ -11,6 +11,9 @@ void board_destroy(System *s);
 /* extras.c: what options other than -device add to the machine: before it is made, and after. */
 bool extras_globals(System *s, Error **errp);
 bool extras_apply(System *s, Error **errp);
+bool extras_qtest(System *s, Error **errp);
+/* drives.c */
+bool drives_apply(System *s, Error **errp);
 
 /* The machine's lock domain; nothing without a machine. Nests in the same thread. */
 void board_lock(System *s);

@@ -1,5 +1,5 @@
 /*
- * Options that stand for devices, or set something in one: -rtc, -vga, -debugcon, -parallel, -drive, -qtest. Those whose
+ * Options that stand for devices, or set something in one: -rtc, -vga, -debugcon, -qtest. Those whose
  * part of the program is not there are refused.
  */
 #define _XOPEN_SOURCE 700
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "accel/qtest/qtest.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "qapi/json.h"
 #include "softmmu/board.h"
@@ -185,27 +186,28 @@ static bool apply_vga(System *s, Error **errp)
     return add_device(s, qjson_add(json_object_new_object(), "driver", json_object_new_string("VGA")), errp);
 }
 
+/* ---- -qtest ---- */
+
+/* After the machine is made, without its lock. Without -qtest-log the dialogue goes to standard error. */
+bool extras_qtest(System *s, Error **errp)
+{
+    const char *text = option_text(s, "qtest"), *log = option_text(s, "qtest-log");
+    Chardev *c;
+
+    if (!text) {
+        return true;
+    }
+    c = chardev_new_from_text(&s->chardevs, "qtest", text, NULL, errp);
+    if (c) {
+        s->qtest = qtest_server_new(s->machine, c, !log ? "/dev/fd/2" : strcmp(log, "none") ? log : NULL, errp);
+    }
+    return s->qtest ? true : prefix_origin(option_record(s, "qtest"), errp);
+}
+
 /* ---- What is not there ---- */
 
 static bool refuse(System *s, Error **errp)
 {
-    static const struct {
-        const char *option, *what;
-    } missing[] = {
-        { "drive", "there are no block devices in this program yet" },
-        { "qtest", "there is no accelerator qtest in this program yet" },
-        { "qtest-log", "there is no accelerator qtest in this program yet" },
-    };
-
-    for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++) {
-        size_t at = 0;
-        QOptionRecord *r = next(s, missing[i].option, &at);
-
-        if (r) {
-            error_set(errp, "%s", missing[i].what);
-            return prefix_origin(r, errp);
-        }
-    }
     for (size_t i = 0; i < s->options.len; i++) {
         QOptionRecord *r = s->options.items[i];
         const char *dev = !strcmp(r->option->item.name, "parallel") ? qkeyval_get(&r->kv, "dev") : NULL;
@@ -220,5 +222,5 @@ static bool refuse(System *s, Error **errp)
 
 bool extras_apply(System *s, Error **errp)
 {
-    return refuse(s, errp) && apply_vga(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp);
+    return refuse(s, errp) && apply_vga(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/block.h"
 #include "qom/values.h"
 #include "softmmu/board.h"
 #include "softmmu/system.h"
@@ -148,6 +149,7 @@ static void finish(System *s)
     board_destroy(s);
     monitors_free(s->monitors);
     qom_tree_free(s->tree);
+    block_context_free(s->blocks);
     if (s->loop) {
         run_finish(&s->run);
         loop_remove_clock(s->loop, &s->clocks.clocks[CLOCK_REALTIME_NS]);

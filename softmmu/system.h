@@ -6,7 +6,8 @@
  *   help.c      -help, -version, -device help and the like
  *   setup.c     records to chardevs, monitors, objects
  *   board.c     records to the machine and its devices
- *   extras.c    options that stand for a device or set something in one
+ *   drives.c    -drive
+ *   extras.c    other options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
  *
@@ -34,6 +35,8 @@ typedef struct System {
     RunControl run;
     Machine *machine;           /* NULL until it is made */
     unsigned lock_depth;        /* how often the main thread has taken its lock domain */
+    struct BlockContext *blocks;    /* NULL: no -drive */
+    struct QtestServer *qtest;      /* NULL: no -qtest */
     char *name, *uuid;          /* NULL: none given */
     Chardev *serial[SERIAL_MAX];
     unsigned num_serial;

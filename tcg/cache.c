@@ -13,10 +13,13 @@
 
 #include "tcg/internal.h"
 
-static uint64_t now_ns(void)
+static uint64_t now_ns(const TcgCache *c)
 {
     struct timespec t;
 
+    if (!c->config.timing) {
+        return 0;
+    }
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
@@ -303,13 +306,16 @@ TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe,
         TcgBuilt built = { .page2 = TCG_NO_PAGE };
         TcgEmitted emitted;
         TcgTranslated res;
-        uint64_t t0 = now_ns(), t1;
+        uint64_t t0 = now_ns(c), t1;
 
         ir_region_reset(&ctx->ir);
         if (!fe(&ctx->ir, key, &built, opaque)) {
             return TCG_NOTHING;
         }
-        t1 = now_ns();
+        t1 = now_ns(c);
+        if (c->config.verify) {
+            tcg_check_region(ctx);
+        }
         res = emit_region(ctx, key, &emitted);
         if (res != TCG_TRANSLATED) {
             return res;
@@ -320,7 +326,7 @@ TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe,
         if (*out == NULL && seen == c->invalidations) {
             insert(c, r);
             *out = r;
-            count(ctx, r, t1 - t0, now_ns() - t1);
+            count(ctx, r, t1 - t0, now_ns(c) - t1);
         }
         pthread_mutex_unlock(&c->lock);
         if (*out) {

@@ -63,6 +63,9 @@ struct TcgContext {
 /* The region whose code contains host address p, or NULL. Async-signal-safe. */
 const TcgRegion *tcg_region_at(const TcgCache *c, uintptr_t p);
 
+/* Aborts when the front end built a wrong region. */
+void tcg_check_region(const TcgContext *ctx);
+
 /* Prints what was asked for of a new region. */
 void tcg_log_region(TcgContext *ctx, const TcgRegion *r);
 

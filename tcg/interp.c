@@ -235,7 +235,7 @@ static void do_native(Run *run, const IrInsn *in)
         fault(run);
         return;
     }
-    if ((def->flags & IR_T_WRITE) && !store(run, in, io.mem, ir_width_bytes(in->w))) {
+    if ((def->flags & IR_T_WRITE) && !(in->imm & TCG_NATIVE_LOADS) && !store(run, in, io.mem, ir_width_bytes(in->w))) {
         return;
     }
     memcpy(run->vec[run->n], io.result, 64);

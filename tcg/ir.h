@@ -165,6 +165,7 @@ typedef uint64_t TcgNative;
 
 /* Host-independent bits of a TcgNative. */
 #define TCG_NATIVE_FAULTS (1ull << 63)  /* may raise a floating-point exception */
+#define TCG_NATIVE_LOADS (1ull << 62)   /* native_xm: only reads its memory operand */
 
 /* Everything the translator must know of a guest; no guest is named in tcg/. */
 typedef struct {

@@ -2,6 +2,7 @@
  * -d op and -d out_asm: what a translation was made of and into, the host code in hexadecimal.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "tcg/internal.h"
 #include "tcg/text.h"
@@ -13,6 +14,18 @@ static void print_hex(FILE *f, const uint8_t *code, uint32_t size)
         fprintf(f, "%s%02x", n % 32 ? " " : n ? "\n    " : "    ", code[n]);
     }
     fputc('\n', f);
+}
+
+void tcg_check_region(const TcgContext *ctx)
+{
+    uint32_t at;
+    const char *error = ir_verify(&ctx->ir, &at);
+
+    if (error) {
+        ir_print(stderr, &ctx->ir);
+        fprintf(stderr, "op %u: %s\n", at, error);
+        abort(); /* our own front end's mistake */
+    }
 }
 
 void tcg_log(TcgCache *c, FILE *log, unsigned what)

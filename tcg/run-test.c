@@ -32,7 +32,7 @@ static const TcgGuest guest = {
     .runtime_offset = offsetof(Cpu, rt), .page_bits = 12,
 };
 
-typedef enum { MOVI, MOV, ADD, ADDI, SUB, CMPI, JCC, JMP, CALL, RET, JR, LD, ST, DIV, RAISE, HALT, NOP } ToyOp;
+typedef enum { MOVI, MOV, ADD, ADDI, SUB, CMPI, JCC, JMP, CALL, RET, JR, LD, ST, DIV, RAISE, HALT, SUM, NOP } ToyOp;
 
 typedef struct {
     uint8_t op, rd, rs, cond;
@@ -99,16 +99,17 @@ static bool translate_insn(IrRegion *r, const ToyInsn *in, uint64_t pc, unsigned
         v = ir_lea(r, W64, ir_get(r, SP), IR_NONE, (uint64_t)-8, 0);
         ir_st(r, W64, (IrAddr){ .base = v }, ir_imm(r, next));
         ir_set(r, SP, v);
-        ir_push_ret(r, next, (*slot)++);
+        ir_push_ret(r, v, next, (*slot)++);
         jump(r, target, (*slot)++);
         return true;
     case RET:
-        v = ir_ld(r, W64, (IrAddr){ .base = ir_get(r, SP) });
+        f = ir_get(r, SP);
+        v = ir_ld(r, W64, (IrAddr){ .base = f });
         ir_set(r, SP, ir_lea(r, W64, ir_get(r, SP), IR_NONE, 8, 0));
-        ir_exit_ind(r, v, 2);
+        ir_exit_ind(r, v, f, 2);
         return true;
     case JR:
-        ir_exit_ind(r, ir_get(r, in->rd), 0);
+        ir_exit_ind(r, ir_get(r, in->rd), IR_NONE, 0);
         return true;
     case LD:
         ir_set(r, in->rd, ir_ld(r, W64, (IrAddr){ .base = ir_get(r, in->rs), .disp = in->imm }));
@@ -124,6 +125,19 @@ static bool translate_insn(IrRegion *r, const ToyInsn *in, uint64_t pc, unsigned
     case RAISE:
         ir_call(r, ir_imm(r, 77), IR_NONE, IR_NONE, IR_NONE, (uintptr_t)&raise_helper);
         return false;
+    case SUM: { /* rd := sum of 1 to rs; rs := 0: a loop inside the region */
+        unsigned head = ir_new_block(r);
+        ir_set(r, in->rd, ir_imm(r, 0));
+        ir_br(r, head);
+        ir_block(r, head);
+        ir_poll(r);
+        ir_set(r, in->rd, ir_add(r, W64, ir_get(r, in->rd), ir_get(r, in->rs), NULL));
+        v = ir_sub(r, W64, ir_get(r, in->rs), ir_imm(r, 1), &f);
+        ir_set(r, in->rs, v);
+        ir_setf(r, f);
+        ir_brcond(r, f, COND_NZ, head);
+        return false;
+    }
     case HALT:
         ir_leave(r, (uint64_t)in->imm);
         return true;
@@ -158,7 +172,7 @@ typedef struct {
     TcgContext *ctx;
     Cpu *cpu;
     uint64_t stack[4096];
-    unsigned translated, flushes;
+    unsigned translated, flushes, entered;
     volatile bool stop;
 } Machine;
 
@@ -166,7 +180,7 @@ static __thread Machine *running; /* for the signal handler */
 
 static void machine_init(Machine *m, TcgCache *share, size_t code_size)
 {
-    TcgConfig config = { .guest = &guest, .user = true, .code_size = code_size };
+    TcgConfig config = { .guest = &guest, .user = true, .code_size = code_size, .verify = true };
 
     memset(m, 0, sizeof(*m));
     m->cache = share ? share : tcg_cache_new(&config, &error_abort);
@@ -366,6 +380,126 @@ static void test_invalidate(void)
     g_free(m);
 }
 
+static void test_inner_loop(void)
+{
+    static const ToyInsn code[] = {
+        { MOVI, .rd = 1, .imm = 1000 }, { MOVI, .rd = 7, .imm = 10 }, { SUM, .rd = 0, .rs = 1 },
+        { SUM, .rd = 5, .rs = 7 }, { HALT },
+    };
+    Machine *m = g_new(Machine, 1);
+
+    machine_init(m, NULL, 0);
+    g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
+    g_assert_cmpuint(m->cpu->r[0], ==, 500500);
+    g_assert_cmpuint(m->cpu->r[1], ==, 0);
+    g_assert_cmpuint(m->cpu->r[5], ==, 55);
+    g_assert_cmphex(m->cpu->flags, ==, IR_Z | IR_P);
+    machine_finish(m, false);
+    g_free(m);
+}
+
+/* System mode: data through the TLB and the slow path, code keyed by mode, exits through the table. */
+enum { SYS_MEMORY = 0x5000 };
+static uint64_t sys_memory[16];
+static unsigned sys_slow;
+
+static void sys_load(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
+{
+    Cpu *cpu = state;
+
+    sys_slow++;
+    if (vaddr >= SYS_MEMORY + sizeof(sys_memory)) {
+        tcg_raise(cpu->rt.cache, cpu);
+    }
+    memcpy(cpu->rt.bounce, (uint8_t *)sys_memory + (vaddr - SYS_MEMORY), 1u << (access & TCG_ACCESS_SIZE));
+}
+
+static void sys_store(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr)
+{
+    Cpu *cpu = state;
+
+    memcpy((uint8_t *)sys_memory + (vaddr - SYS_MEMORY), cpu->rt.bounce, 1u << (access & TCG_ACCESS_SIZE));
+}
+
+/* As run(), but exits are never linked, only sent through the table. */
+static TcgExitReason run_system(Machine *m, const void *start, uint32_t mode)
+{
+    Cpu *cpu = m->cpu;
+    uint64_t pc = (uintptr_t)start;
+
+    running = m;
+    tcg_thread_attach(cpu);
+    cpu->rt.key = mode;
+    for (;;) {
+        TcgKey key = { .pc = pc, .phys = pc, .mode = mode };
+        TcgRegion *r = tcg_find(m->cache, &key);
+        TcgExitReason why;
+        if (!r) {
+            g_assert_cmpint(tcg_translate(m->ctx, &key, front_end, NULL, &r), ==, TCG_TRANSLATED);
+            m->translated++;
+        }
+        tcg_remember(cpu, m->cache, r);
+        m->entered++;
+        why = tcg_enter(m->cache, cpu, r);
+        pc = cpu->rt.exit_pc;
+        if (why == TCG_EXIT_LINK) {
+            tcg_link_through(m->cache, cpu->rt.exit_slot);
+        } else if (why != TCG_EXIT_LOOKUP) {
+            cpu->pc = pc;
+            return why;
+        }
+    }
+}
+
+static void test_system(void)
+{
+    static const ToyInsn code[] = {
+        { MOVI, .rd = 0, .imm = 1000 }, { MOVI, .rd = 1, .imm = SYS_MEMORY },
+        { LD, .rd = 2, .rs = 1, .imm = 8 }, { ADDI, .rd = 2, .imm = 3 }, { ST, .rd = 2, .rs = 1, .imm = 8 },
+        { ADDI, .rd = 0, .imm = -1 }, { JCC, .cond = COND_NZ, .imm = -4 },
+        { CMPI, .rd = 0, .imm = 1 }, { LD, .rd = 3, .rs = 1, .imm = 4096 }, { HALT },
+    };
+    TcgConfig config = { .guest = &guest, .check_key = true, .verify = true };
+    TcgTlbEntry tlb[16];
+    Machine *m = g_new0(Machine, 1);
+
+    m->cache = tcg_cache_new(&config, &error_abort);
+    m->ctx = tcg_context_new(m->cache, &error_abort);
+    m->cpu = tcg_state_new(m->cache, &error_abort);
+    for (unsigned n = 0; n < 16; n++) {
+        tlb[n] = (TcgTlbEntry){ .tag = { TCG_TLB_EMPTY, TCG_TLB_EMPTY, TCG_TLB_EMPTY } };
+    }
+    m->cpu->rt.tlb[0] = (TcgTlb){ .mask = 15 << 5, .table = tlb };
+    m->cpu->rt.slow_load = sys_load;
+    m->cpu->rt.slow_store = sys_store;
+    for (unsigned hit = 0; hit < 2; hit++) {
+        sys_slow = 0;
+        memset(sys_memory, 0, sizeof(sys_memory));
+        m->entered = 0;
+        if (hit) {
+            tlb[SYS_MEMORY >> 12 & 15] = (TcgTlbEntry){ .tag = { SYS_MEMORY, SYS_MEMORY, SYS_MEMORY },
+                                                        .addend = (uintptr_t)sys_memory - SYS_MEMORY };
+        }
+        g_assert_cmpint(run_system(m, code, 7), ==, TCG_EXIT_RAISE);
+        g_assert_cmphex(m->cpu->pc, ==, (uintptr_t)&code[8]);
+        g_assert_cmphex(m->cpu->flags, ==, IR_C | IR_S | IR_A | IR_P);
+        g_assert_cmpuint(sys_memory[1], ==, 3000);
+        g_assert_cmpuint(m->cpu->r[2], ==, 3000);
+        g_assert_cmpuint(sys_slow, ==, hit ? 1 : 2001);
+        g_assert_cmpuint(m->entered, <, 10); /* the loop stays inside */
+    }
+    /* The same addresses in another mode are other regions, also by the table. */
+    m->translated = 0;
+    g_assert_cmpint(run_system(m, code, 8), ==, TCG_EXIT_RAISE);
+    g_assert_cmpuint(m->translated, >, 1);
+    tcg_forget(m->cache, m->cpu);
+    m->entered = 0;
+    g_assert_cmpint(run_system(m, code, 8), ==, TCG_EXIT_RAISE);
+    g_assert_cmpuint(m->entered, >, 2);
+    machine_finish(m, false);
+    g_free(m);
+}
+
 static void *kick_later(void *opaque)
 {
     Machine *m = opaque;
@@ -515,6 +649,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/run/divide", test_divide);
     g_test_add_func("/tcg/run/raise", test_raise);
     g_test_add_func("/tcg/run/invalidate", test_invalidate);
+    g_test_add_func("/tcg/run/inner-loop", test_inner_loop);
+    g_test_add_func("/tcg/run/system", test_system);
     g_test_add_func("/tcg/run/kick", test_kick);
     g_test_add_func("/tcg/run/full", test_full);
     g_test_add_func("/tcg/run/threads", test_threads);

@@ -64,6 +64,23 @@ static bool choose_index(IsaSerial *s, Error **errp)
     return true;
 }
 
+/* What was chosen is what users see, and what firmware tables are made from. */
+static void settle(IsaSerial *s)
+{
+    if (!s->conf.has_iobase) {
+        s->conf.iobase = com_iobase[s->index];
+        s->conf.has_iobase = true;
+    }
+    if (!s->conf.has_irq) {
+        s->conf.irq = s->index % 2 == 0 ? 4 : 3;
+        s->conf.has_irq = true;
+    }
+    if (s->index != COM_NONE) {
+        s->conf.index = s->index;
+        s->conf.has_index = true;
+    }
+}
+
 static void serial_unrealize(Object *o)
 {
     IsaSerial *s = (IsaSerial *)o;
@@ -76,14 +93,12 @@ static bool serial_realize(Object *o, Error **errp)
 {
     IsaSerial *s = (IsaSerial *)o;
     Machine *m = DEVICE(o)->machine;
-    unsigned iobase, irq;
 
     if (!choose_index(s, errp)) {
         return false;
     }
-    iobase = s->conf.has_iobase ? s->conf.iobase : com_iobase[s->index];
-    irq = s->conf.has_irq ? s->conf.irq : s->index % 2 == 0 ? 4 : 3;
-    if (!isa_irq(&s->parent, irq, &s->uart.irq, errp)) {
+    settle(s);
+    if (!isa_irq(&s->parent, s->conf.irq, &s->uart.irq, errp)) {
         return false;
     }
     s->uart.st = &s->st;
@@ -96,7 +111,7 @@ static bool serial_realize(Object *o, Error **errp)
         return error_prepend(errp, "isa-serial: ");
     }
     memory_region_init_io(&s->mr, m->map, o, &serial_mem_ops, s, "serial", 8);
-    if (!isa_map_io(&s->parent, &s->mr, iobase, errp)) {
+    if (!isa_map_io(&s->parent, &s->mr, s->conf.iobase, errp)) {
         serial_unrealize(o);
         return false;
     }

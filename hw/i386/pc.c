@@ -251,7 +251,7 @@ static bool pc_create_timers(PcMachine *pc, Error **errp)
     if (!pc_create_hpet(pc, errp)) {
         return false;
     }
-    pc->rtc = device_new(m, "mc146818rtc", isa, OBJECT(pc->piix3), "rtc", errp, NULL);
+    pc->rtc = device_new(m, "mc146818rtc", isa, OBJECT(pc->piix3), "rtc", errp, "base_year", "0", NULL);
     pc->pit = pc->rtc ? device_new(m, "isa-pit", isa, NULL, NULL, errp, NULL) : NULL;
     if (!pc->pit) {
         return false;

@@ -23,7 +23,7 @@ static IrRegion region;
 static jmp_buf raised;
 static int vector;
 
-static uint64_t on_call(const char *name, uint64_t a, uint64_t b, uint64_t c)
+static uint64_t on_call(const char *name, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     if (!strcmp(name, "raise")) {
         vector = (int)a;

@@ -270,6 +270,7 @@ static void run_case(const Case *c)
         g_test_message("key %lx, %s: %s; expected %s", (unsigned long)c->key, c->code, guest->log->str, c->expect);
         g_test_fail();
     }
+    ir_interp_finish(&guest->it);
     ir_region_finish(&r);
     free(cpu);
 }

@@ -204,6 +204,7 @@ static uint64_t run(Program *f, uint64_t a, uint64_t b, unsigned max_insns, uint
     g_assert_false(interp.undefined_used);
     g_assert_cmpuint(cpu->st.gpr[R_RSP], ==, (uintptr_t)(sp + 1));
     result = cpu->st.gpr[R_RAX];
+    ir_interp_finish(&interp);
     ir_region_finish(&r);
     free(stack);
     free(cpu);

@@ -124,7 +124,10 @@ void x86_fpu_flush(X86Cpu *cpu)
     Image img;
 
     if (cpu->x87_live) {
-        cpu->x87_live = false;
+        if (!cpu->x87_ready) { /* a store of ten bytes faulted after it had popped the register */
+            __asm__ volatile("fldt %0" : : "m"(cpu->x87_undo));
+        }
+        cpu->x87_live = cpu->x87_ready = false;
         __asm__ volatile("fnsave %0" : "=m"(img));
         image_get(&img, &cpu->st);
     }
@@ -155,7 +158,7 @@ static void go_live(X86Cpu *cpu)
     if ((cpu->st.fcw & FSW_EXCEPTIONS) == FSW_EXCEPTIONS) {
         image_put(&img, &cpu->st);
         __asm__ volatile("frstor %0" : : "m"(img));
-        cpu->x87_live = true;
+        cpu->x87_live = cpu->x87_ready = true;
     }
 }
 

@@ -21,7 +21,7 @@ static IrRef ip(X86Gen *g)
 static bool live(X86Gen *g)
 {
     if (!g->single && !g->x87_checked) {
-        ir_brz(g->r, W8, ir_lds(g->r, W8, G_CPU(x87_live)), g_cold_block(g, g->pc, LEAVE_ONE_INSN), 0);
+        ir_brz(g->r, W8, ir_lds(g->r, W8, G_CPU(x87_ready)), g_cold_block(g, g->pc, LEAVE_ONE_INSN), 0);
         g->x87_checked = true;
     }
     return !g->single;
@@ -50,9 +50,9 @@ static void host_mem(X86Gen *g, unsigned opcode, unsigned digit, uint32_t at)
     ir_native_x(g->r, NATIVE(NP_NONE, 0, opcode, NF_M) | NATIVE_DIGIT(digit), at);
 }
 
-static unsigned digit(const X86Gen *g)
+static TcgNative host_template(const X86Gen *g)
 {
-    return g->in.modrm >> 3 & 7;
+    return NATIVE(NP_NONE, 0, g->in.opcode, NF_M) | NATIVE_DIGIT(g->in.modrm >> 3 & 7);
 }
 
 void gen_x87_reg(X86Gen *g)
@@ -111,6 +111,22 @@ static IrWidth word(unsigned bytes)
     return bytes == 2 ? W16 : bytes == 4 ? W32 : W64;
 }
 
+/* Ten bytes at the end of a page go the precise way: as one access they would be 16. */
+static void within_page(X86Gen *g, IrAddr m, unsigned bytes)
+{
+    IrRef f, linear;
+    uint64_t v;
+
+    if (bytes == 10) {
+        linear = g_linear(g, m);
+        if (ir_is_const(g->r, linear, &v) && (v & 0xfff) <= 0xff0) {
+            return;
+        }
+        f = ir_cmp(g->r, W32, ir_and(g->r, W32, linear, g_imm(g, 0xfff), NULL), g_imm(g, 0xff0));
+        ir_brcond(g->r, f, COND_A, g_cold_block(g, g->pc, LEAVE_ONE_INSN));
+    }
+}
+
 void gen_x87_load(X86Gen *g)
 {
     unsigned bytes = mem_bytes(g);
@@ -121,16 +137,17 @@ void gen_x87_load(X86Gen *g)
         g_x87_wait(g);
     }
     m = g_mem(g, bytes, false);
+    if (g->x87_checked) {
+        within_page(g, m, bytes);
+        ir_native_xm(g->r, bytes == 10 ? W128 : word(bytes), m, host_template(g) | TCG_NATIVE_LOADS);
+        remember(g, offset);
+        return;
+    }
     ir_sts(g->r, W64, G_CPU(fp_scratch[0]), ir_ld(g->r, word(bytes), m));
     if (bytes == 10) {
         ir_sts(g->r, W64, G_CPU(fp_scratch[1]), ir_ld(g->r, W16, g_plus(m, 8)));
     }
-    if (g->x87_checked) {
-        remember(g, offset);
-        host_mem(g, g->in.opcode, digit(g), G_CPU(fp_scratch[0]));
-    } else {
-        g_call(g, &x86_h_x87_load, insn(g), ip(g), offset, IR_NONE);
-    }
+    g_call(g, &x86_h_x87_load, insn(g), ip(g), offset, IR_NONE);
 }
 
 /* Ten bytes are two stores: whether both can be done is asked before. */
@@ -157,6 +174,17 @@ static void store_precisely(X86Gen *g, unsigned bytes, IrRef offset)
     g_call(g, &x86_h_x87_commit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
 }
 
+/* The register is popped before memory is written: x87_undo gives it back if that faults. */
+static void store_ten(X86Gen *g, IrAddr m)
+{
+    within_page(g, m, 10);
+    ir_sts(g->r, W8, G_CPU(x87_ready), g_imm(g, 0));
+    ir_native_x(g->r, host_template(g), G_CPU(x87_undo[0]));
+    ir_st(g->r, W64, m, ir_lds(g->r, W64, G_CPU(x87_undo[0])));
+    ir_st(g->r, W16, g_plus(m, 8), ir_lds(g->r, W16, G_CPU(x87_undo[1])));
+    ir_sts(g->r, W8, G_CPU(x87_ready), g_imm(g, 1));
+}
+
 void gen_x87_store(X86Gen *g)
 {
     unsigned bytes = mem_bytes(g);
@@ -170,11 +198,9 @@ void gen_x87_store(X86Gen *g)
     }
     m = g_mem(g, bytes, true);
     if (bytes == 10) {
-        g_call(g, &x86_h_probe_write, g_linear(g, m), g_imm(g, bytes), IR_NONE, IR_NONE);
-        host_mem(g, g->in.opcode, digit(g), G_CPU(fp_scratch[0]));
-        store_result(g, m, bytes);
+        store_ten(g, m);
     } else {
-        ir_native_xm(g->r, word(bytes), m, NATIVE(NP_NONE, 0, g->in.opcode, NF_M) | NATIVE_DIGIT(digit(g)));
+        ir_native_xm(g->r, word(bytes), m, host_template(g));
     }
     remember(g, offset);
 }

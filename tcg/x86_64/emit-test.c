@@ -131,8 +131,8 @@ typedef struct {
     GRand *rand;
     unsigned slow, faults, seed;
     /* pools of the block being made */
-    IrRef ints[512], flags[512], vecs[128];
-    unsigned num_ints, num_flags, num_vecs, slot;
+    IrRef ints[512], flags[512], vecs[128], wide[128]; /* wide: of 32 bytes, also in vecs */
+    unsigned num_ints, num_flags, num_vecs, num_wide, slot;
     unsigned labels[4], num_labels;
 } Host;
 
@@ -144,9 +144,9 @@ static bool outside(const Host *h, uint64_t offset, unsigned size)
 }
 
 /* What tcg_raise() does: looks up the instruction and leaves. */
-static void raise_at(Host *h, uintptr_t host_pc)
+static _Noreturn void raise_at(Host *h, uintptr_t host_pc)
 {
-    void (*leave)(void);
+    void (*leave)(void) __attribute__((noreturn));
     TcgMapEntry e;
 
     g_assert_true(x86_map_find(h->map, h->map_size, (uint32_t)(host_pc - (uintptr_t)h->region), &e));
@@ -294,6 +294,7 @@ static bool model_store(IrInterp *it, uint64_t addr, const void *buf, unsigned s
 #define PSHUFD (NATIVE(NP_66, 1, 0x70, NF_RM) | NATIVE_IMM8(0x1b))
 #define PSRLDQ (NATIVE(NP_66, 1, 0x73, NF_M) | NATIVE_DIGIT(3) | NATIVE_IMM8(4))
 #define VPADDD (NATIVE(NP_66, 1, 0xfe, NF_RVM) | NATIVE_VEX)
+#define VPADDD_Y (VPADDD | NATIVE_VEX_L)
 #define MOVQ_TO (NATIVE(NP_66, 1, 0x6e, NF_RM) | NATIVE_W)
 #define MOVQ_FROM (NATIVE(NP_66, 1, 0x7e, NF_MR) | NATIVE_W)
 #define PMOVMSKB NATIVE(NP_66, 1, 0xd7, NF_RM)
@@ -344,6 +345,12 @@ static bool model_native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
     case VPADDD:
         memset(io->result, 0, 64);
         add_dwords(io->result, io->vec[1], io->vec[2]);
+        break;
+    case VPADDD_Y:
+        memset(io->result, 0, 64);
+        for (unsigned i = 0; i < 32; i += 16) {
+            add_dwords(io->result + i, io->vec[1] + i, (in->op == IR_native_m ? io->mem : io->vec[2]) + i);
+        }
         break;
     case MOVQ_TO:
         memset(io->result, 0, 16);
@@ -437,6 +444,9 @@ static void put(Host *h, IrInsn in)
             h->flags[h->num_flags++] = n << 2 | i;
         } else {
             h->vecs[h->num_vecs++] = n << 2 | i;
+            if (in.w == W256) {
+                h->wide[h->num_wide++] = n << 2 | i;
+            }
         }
     }
 }
@@ -535,6 +545,50 @@ static void random_memory(Host *h)
         random_address(h, &in, 8);
         in.arg[2] = some_int(h);
         in.arg[3] = some_int(h);
+        break;
+    }
+    put(h, in);
+}
+
+static IrRef some_wide(Host *h)
+{
+    return h->wide[rnd(h, h->num_wide)];
+}
+
+/* 32-byte values: only from ops of that width. */
+static void random_wide(Host *h)
+{
+    IrInsn in = { .w = W256 };
+
+    if (!x86_has_avx() || h->num_wide == 0 || rnd(h, 4) == 0) {
+        put(h, (IrInsn){ .op = IR_getv, .w = x86_has_avx() ? W256 : W128, .imm = NUM_INT + rnd(h, NUM_VEC) });
+        return;
+    }
+    switch (rnd(h, 5)) {
+    case 0:
+        in = (IrInsn){ .op = IR_setv, .w = W256, .imm = NUM_INT + rnd(h, NUM_VEC), .arg[0] = some_wide(h),
+                       .aux = rnd(h, 2) };
+        break;
+    case 1:
+        in.op = IR_ldv;
+        random_address(h, &in, 32);
+        break;
+    case 2:
+        in.op = IR_stv;
+        random_address(h, &in, 32);
+        in.arg[2] = some_wide(h);
+        break;
+    case 3:
+        in.op = IR_native;
+        in.imm = VPADDD_Y;
+        in.arg[1] = some_wide(h);
+        in.arg[2] = some_wide(h);
+        break;
+    default:
+        in.op = IR_native_m;
+        random_address(h, &in, 32);
+        in.imm = VPADDD_Y;
+        in.arg[3] = some_wide(h);
         break;
     }
     put(h, in);
@@ -651,9 +705,9 @@ static void random_pure(Host *h)
 
 static void random_op(Host *h)
 {
-    switch (rnd(h, 17)) {
+    switch (rnd(h, 17)) { /* the weights */
     case 16:
-        random_vector(h);
+        random_wide(h);
         break;
     case 0:
     case 1:
@@ -713,7 +767,7 @@ static void random_op(Host *h)
 
 static void start_block(Host *h, int label)
 {
-    h->num_ints = h->num_flags = h->num_vecs = 0;
+    h->num_ints = h->num_flags = h->num_vecs = h->num_wide = 0;
     if (label >= 0) {
         put(h, (IrInsn){ .op = IR_block, .imm = (unsigned)label });
     }
@@ -795,6 +849,7 @@ static TcgEmitResult emit(Host *h, TcgEmitted *out)
         .ir = &h->r, .thunks = &h->thunks, .user = h->user, .pc = 0x4000,
         .code = (uint8_t *)(((uintptr_t)h->thunks.end + 63) & ~63ul), .code_end = h->code_end,
         .slots = h->slots, .map = h->map, .map_end = h->map + sizeof(h->map),
+        .tight = h->seed % 4 == 3,
     };
 
     TcgEmitResult res = x86_emit(h->emit, &job, out);
@@ -892,7 +947,7 @@ static bool one_region(Host *h, unsigned size)
     res = emit(h, &out);
     if (res != TCG_EMIT_OK) {
         ir_print(stderr, &h->r);
-        g_error("emit: %d, %s, op %s", res, out.why,
+        g_error("TCG_TEST_SEED=%u emit: %d, %s, op %s", h->seed, res, out.why,
                 out.unsupported_op < IR_NUM_OPS ? ir_ops[out.unsupported_op].name : "-");
     }
     if (g_getenv("TCG_TEST_DUMP")) {

@@ -143,7 +143,7 @@ static void begin(X86Emit *e, const TcgEmitJob *job)
     e->job = job;
     e->ir = job->ir;
     e->a = (Asm){ .start = job->code, .p = job->code, .end = job->code_end };
-    e->failed = false;
+    e->failed = e->short_of_registers = false;
     e->result = TCG_EMIT_OK;
     e->unsupported_op = IR_NUM_OPS;
     e->why = NULL;
@@ -162,9 +162,23 @@ static void begin(X86Emit *e, const TcgEmitJob *job)
     x86_reset_values(e);
 }
 
-TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out)
+/* Everything that is in a scratch register goes to memory. */
+static void empty_scratch(X86Emit *e)
 {
-    begin(e, job);
+    for (unsigned r = 0; r < 32; r++) {
+        IrRef ref = e->reg_val[r];
+        if (ref == IR_NONE || !(e->scratch >> r & 1)) {
+            continue;
+        }
+        if (e->val[ref].reg == r && (e->val[ref].last >= e->n)) {
+            x86_spill(e, ref, r >= XMM0);
+        }
+        x86_lose_reg(e, r);
+    }
+}
+
+static TcgEmitResult emit_ops(X86Emit *e, bool tight, TcgEmitted *out)
+{
     x86_scan(e);
     x86_forget_flags(e);
     if (!x86_room(&e->a, MOST_PER_OP)) {
@@ -179,16 +193,36 @@ TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out)
         if (!x86_room(&e->a, MOST_PER_OP)) {
             return TCG_EMIT_FULL;
         }
+        if (tight) {
+            empty_scratch(e);
+        }
         e->locked = 0;
         e->overwritten = 0;
         emit_op(e, &e->ir->insns[e->n]);
     }
-    if (!e->failed) {
+    return e->failed ? e->result : TCG_EMIT_OK;
+}
+
+/*
+ * An op may want more scratch registers than the values it works on leave it. That is rare, and the
+ * whole region is then emitted again, tight: each op finds all scratch registers empty.
+ */
+TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out)
+{
+    TcgEmitResult res;
+
+    begin(e, job);
+    res = emit_ops(e, job->tight, out);
+    if (e->short_of_registers && !job->tight) {
+        begin(e, job);
+        res = emit_ops(e, true, out);
+    }
+    if (res == TCG_EMIT_OK) {
         resolve_fixups(e);
         x86_emit_cold(e);
         x86_emit_slots(e);
     }
-    if (!e->failed) {
+    if (res == TCG_EMIT_OK && !e->failed) {
         emit_literals(e);
     }
     out->size = (uint32_t)(e->a.p - e->a.start);
@@ -196,5 +230,5 @@ TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out)
     out->num_slots = e->slots_used;
     out->unsupported_op = e->unsupported_op;
     out->why = e->why;
-    return e->failed ? e->result : TCG_EMIT_OK;
+    return e->failed ? e->result : res;
 }

@@ -2,7 +2,7 @@
  * The emitter for x86-64 hosts: one backward scan for liveness, one forward pass that
  * allocates registers and writes code. See docs/translator.md 2 to 4 for the contract.
  *
- * ret_ring and jump_table hold addresses of checked entries: code that compares the guest pc in r10 with
+ * returns and jump_table hold addresses of checked entries: code that compares the guest pc in r10 with
  * the region's own and goes to the shared look-up when it differs.
  */
 #ifndef TCG_X86_64_EMIT_H
@@ -64,6 +64,7 @@ typedef struct {
     ptrdiff_t rx;              /* add to a written address: where it runs */
     TcgSlot *slots;            /* TCG_MAX_SLOTS to fill in; their address goes into the code */
     uint8_t *map, *map_end;    /* where to write the pc map */
+    bool tight;                /* keep no value in a scratch register from op to op (tests; see emit.c) */
 } TcgEmitJob;
 
 typedef struct {

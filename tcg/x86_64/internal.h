@@ -9,6 +9,9 @@
 #include "tcg/x86_64/asm.h"
 #include "tcg/x86_64/emit.h"
 
+/* Of TCG_SPILL_SLOTS: for values; the last two are ops' own. */
+enum { VALUE_SLOTS = TCG_SPILL_SLOTS - 2 };
+
 enum { NEVER = 0xffff, NO_GLOBAL = 0xff, NO_SPILL = 0xff };
 
 /* A value's life (from the backward scan) and whereabouts (forward). It may be in several places. */
@@ -33,11 +36,17 @@ typedef struct {
     X86Mem mem;
 } Opnd;
 
+/*
+ * RE_CMP: cmp a, b. RE_TEST: test a, b. From a result r = a: RE_SUB: cmp r + b, b; RE_ADD: add of b to
+ * r - b; RE_NEG: neg of -r.
+ */
+typedef enum { RE_CMP, RE_TEST, RE_SUB, RE_ADD, RE_NEG } RecipeKind;
+
 /* How to make a flags value again: an ALU op on operands that are still somewhere. */
 typedef struct {
     IrRef flags;        /* 0: no recipe in use */
     IrRef a, b;         /* values that must not be lost */
-    bool test;          /* test a, a; else cmp a, b */
+    uint8_t how;        /* RecipeKind */
     IrWidth w;
 } Recipe;
 
@@ -66,7 +75,7 @@ struct X86Emit {
     const IrRegion *ir;
     const TcgEmitJob *job;
     uint32_t n;                  /* op being emitted */
-    bool failed;
+    bool failed, short_of_registers;
     TcgEmitResult result;
     const char *why;
     IrOp unsupported_op;
@@ -145,6 +154,9 @@ void x86_reset_values(X86Emit *e);
 unsigned x86_alloc(X86Emit *e, bool vec);
 unsigned x86_load(X86Emit *e, IrRef ref);            /* integer value into some register */
 unsigned x86_load_vec(X86Emit *e, IrRef ref);
+bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m);
+X86Mem x86_temporary(X86Emit *e, unsigned n);        /* 0 or 1: memory of this op alone, 64 bytes */
+void x86_load_vec_into(X86Emit *e, unsigned reg, IrRef ref, bool whole); /* from memory, unbound */
 void x86_load_into(X86Emit *e, unsigned reg, IrRef ref, IrWidth w);
 Opnd x86_operand(X86Emit *e, IrRef ref, IrWidth w);  /* register, immediate or memory */
 Opnd x86_operand_rm(X86Emit *e, IrRef ref);          /* register or memory */
@@ -154,7 +166,7 @@ void x86_lose_reg(X86Emit *e, unsigned reg);         /* before reg is overwritte
 void x86_lose_slot(X86Emit *e, unsigned g);          /* the same for a global's slot */
 void x86_set_global(X86Emit *e, unsigned g, IrRef ref);
 void x86_set_vector(X86Emit *e, const IrInsn *in);
-bool x86_clears_rest(const X86Emit *e, IrRef ref);   /* vector made by a VEX instruction */
+bool x86_clears_rest(const X86Emit *e, IrRef ref, IrWidth w); /* its instruction clears all above w */
 void x86_spill(X86Emit *e, IrRef ref, bool vec);
 bool x86_live_after(const X86Emit *e, IrRef ref);
 bool x86_is_vec(const X86Emit *e, IrRef ref);

@@ -608,7 +608,7 @@ static unsigned masked_index(X86Emit *e, const IrInsn *in)
     unsigned from = x86_load(e, in->arg[2]), t;
 
     /* r14 alone is free in system mode, where the address has been used already. */
-    t = !e->job->user && e->scratch >> from & 1 && !x86_live_after(e, in->arg[2]) ? from : x86_alloc(e, false);
+    t = !e->job->user && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
     if (t == from) {
         x86_lose_reg(e, from);
     }

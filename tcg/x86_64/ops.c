@@ -285,22 +285,46 @@ void x86_op_incdec(X86Emit *e, const IrInsn *in, const X86Row *row)
     made(e, 1);
 }
 
-/* A register to keep rcx in while cl counts, or NO_REG when the count is in rcx anyway. */
-static unsigned room_for_rcx(X86Emit *e, IrRef count)
+/* rcx waits in memory when there is no register for it. */
+enum { IN_MEMORY = 0xfe };
+
+/*
+ * A register to keep rcx in while cl counts; NO_REG when the count is in rcx anyway, or when rcx is
+ * the destination and its old content is not wanted.
+ */
+static unsigned room_for_rcx(X86Emit *e, IrRef count, bool wanted)
 {
     if (in_reg(e, count, RCX)) {
         x86_lock(e, RCX);
         return NO_REG;
     }
-    return x86_alloc(e, false);
+    if (!wanted) {
+        return NO_REG;
+    }
+    return e->scratch & ~e->locked & 0xffff ? x86_alloc(e, false) : IN_MEMORY;
 }
 
 /* After flags have been made, whose operands may be in rcx. */
 static void count_in_cl(X86Emit *e, IrRef count, unsigned saved)
 {
-    if (saved != NO_REG) {
+    if (saved == IN_MEMORY) {
+        X86Mem m = x86_temporary(e, 0);
+        x86_rm(&e->a, 0x89, W64, RCX, &m);
+    } else if (saved != NO_REG) {
         x86_mov(&e->a, saved, RCX);
+    }
+    if (!in_reg(e, count, RCX)) {
         x86_load_into(e, RCX, count, W64);
+    }
+}
+
+static void restore_rcx(X86Emit *e, unsigned saved)
+{
+    if (saved == IN_MEMORY) {
+        X86Mem m = x86_temporary(e, 0);
+        x86_rm(&e->a, 0x8b, W64, RCX, &m);
+    } else if (saved != NO_REG) {
+        x86_mov(&e->a, RCX, saved);
     }
 }
 
@@ -319,12 +343,7 @@ static void shift_by_cl(X86Emit *e, const IrInsn *in, const X86Row *row, uint32_
     IrRef a = in->arg[0], result = e->n << 2;
     unsigned dst, saved, target;
 
-    if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
-        x86_lock(e, e->val[a].reg);
-    }
-    if (!ir_is_inline(in->arg[1]) && e->val[in->arg[1]].reg != NO_REG) {
-        x86_lock(e, e->val[in->arg[1]].reg);
-    }
+    /* Neither argument is locked: when registers are short they wait in memory. */
     dst = x86_dst(e, result, a, false);
     /* dst must be neither rcx nor the count's own register. */
     target = dst;
@@ -334,14 +353,12 @@ static void shift_by_cl(X86Emit *e, const IrInsn *in, const X86Row *row, uint32_
     if (!in_reg(e, a, target)) {
         x86_load_into(e, target, a, in->w == W32 ? W32 : W64);
     }
-    saved = room_for_rcx(e, in->arg[1]);
+    saved = room_for_rcx(e, in->arg[1], dst != RCX);
     shift_old_flags(e, in->arg[2], out | (row->digit == 2 || row->digit == 3 ? IR_C : 0));
     count_in_cl(e, in->arg[1], saved);
     x86_clobber_flags(e);
     x86_rr(&e->a, 0xd2 | (in->w == W8 ? X_RM8 : 1), in->w, row->digit, target);
-    if (saved != NO_REG) {
-        x86_mov(&e->a, RCX, saved);
-    }
+    restore_rcx(e, saved);
     if (target != dst) {
         x86_mov(&e->a, dst, target);
     }
@@ -399,12 +416,6 @@ void x86_op_shift_double(X86Emit *e, const IrInsn *in, const X86Row *row)
     bool by_imm = ir_is_const(e->ir, in->arg[2], &c);
 
     rb = x86_load(e, in->arg[1]);
-    if (!ir_is_inline(in->arg[0]) && e->val[in->arg[0]].reg != NO_REG) {
-        x86_lock(e, e->val[in->arg[0]].reg);
-    }
-    if (!by_imm && !ir_is_inline(in->arg[2]) && e->val[in->arg[2]].reg != NO_REG) {
-        x86_lock(e, e->val[in->arg[2]].reg);
-    }
     dst = x86_dst(e, result, in->arg[0], false);
     target = dst;
     if (!in_reg(e, in->arg[0], dst) &&
@@ -416,20 +427,22 @@ void x86_op_shift_double(X86Emit *e, const IrInsn *in, const X86Row *row)
     if (!in_reg(e, in->arg[0], target)) {
         x86_load_into(e, target, in->arg[0], in->w == W32 ? W32 : W64);
     }
-    saved = by_imm ? NO_REG : room_for_rcx(e, in->arg[2]);
+    saved = by_imm ? NO_REG : room_for_rcx(e, in->arg[2], dst != RCX || rb == RCX);
     shift_old_flags(e, in->arg[3], by_imm && (c & (in->w == W64 ? 63 : 31)) ? 0 : out);
-    if (saved != NO_REG) {
+    if (!by_imm) {
+        if (rb == RCX && saved == IN_MEMORY) {
+            x86_fail(e, TCG_EMIT_UNSUPPORTED, "an op wants more registers than there are");
+            e->short_of_registers = true;
+        }
         count_in_cl(e, in->arg[2], saved);
-        rb = rb == RCX ? saved : rb;
+        rb = rb == RCX && saved != NO_REG ? saved : rb;
     }
     x86_clobber_flags(e);
     x86_rr(&e->a, row->op | (by_imm ? 0 : 1), in->w, rb, target);
     if (by_imm) {
         x86_byte(&e->a, (uint8_t)c);
     }
-    if (saved != NO_REG) {
-        x86_mov(&e->a, RCX, saved);
-    }
+    restore_rcx(e, saved);
     if (target != dst) {
         x86_mov(&e->a, dst, target);
     }
@@ -663,7 +676,7 @@ static void divide_byte(X86Emit *e, const IrInsn *in, const X86Row *row)
 /* SDM DIV: a divide error is a fault of the host too, which the runtime hands to the guest. */
 void x86_op_divide(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
-    unsigned hi = NO_REG, lo = NO_REG;
+    bool lo_in_rdx = in_reg(e, in->arg[0], RDX), hi_in_rax = in_reg(e, in->arg[1], RAX);
     Opnd d;
     Fixed f;
 
@@ -673,23 +686,14 @@ void x86_op_divide(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     d = fixed_operand(e, in->arg[2]);
     x86_flags_for_fault(e);
-    if (in_reg(e, in->arg[1], RAX)) {
-        hi = x86_alloc(e, false);
-        x86_mov(&e->a, hi, RAX);
-    }
-    if (in_reg(e, in->arg[0], RDX)) {
-        lo = x86_alloc(e, false);
-        x86_mov(&e->a, lo, RDX);
-    }
     f = fixed_begin(e, true);
-    if (hi != NO_REG) {
-        x86_mov(&e->a, RDX, hi);
-    } else if (!in_reg(e, in->arg[1], RDX)) {
+    if (lo_in_rdx && hi_in_rax) {
+        x86_rr(&e->a, 0x87, W64, RAX, RDX);
+    } else if (lo_in_rdx) {
+        x86_mov(&e->a, RAX, RDX);
         x86_load_into(e, RDX, in->arg[1], W64);
-    }
-    if (lo != NO_REG) {
-        x86_mov(&e->a, RAX, lo);
-    } else if (!in_reg(e, in->arg[0], RAX)) {
+    } else {
+        x86_load_into(e, RDX, in->arg[1], W64);
         x86_load_into(e, RAX, in->arg[0], W64);
     }
     x86_map_fault(e);
@@ -923,7 +927,7 @@ void x86_op_deposit(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
     } else {
         /* The bits of b shifted in from the top: rotate, shift out len, or in. */
-        unsigned t = x86_alloc(e, false);
+        unsigned t = b.reg == dst ? x86_alloc(e, false) : b.reg;
         x86_clobber_flags(e);
         x86_mov(&e->a, t, b.reg);
         x86_rr(&e->a, 0xc1, W64, 1, dst); /* ror dst, pos */
@@ -952,13 +956,13 @@ void x86_op_lea(X86Emit *e, const IrInsn *in, const X86Row *row)
     if (in->arg[1] != IR_NONE) {
         m.index = (uint8_t)x86_load(e, in->arg[1]);
     }
+    dst = x86_dst(e, e->n << 2, in->arg[0], false);
     if (disp != (int32_t)disp) {
-        big = x86_alloc(e, false);
+        big = dst != m.base && dst != m.index ? dst : x86_alloc(e, false);
         x86_mov_imm(&e->a, big, (uint64_t)disp);
         disp = 0;
     }
     m.disp = (int32_t)disp;
-    dst = x86_dst(e, e->n << 2, in->arg[0], false);
     if (big != NO_REG && m.base != NO_REG && m.index != NO_REG) {
         X86Mem add = { .base = (uint8_t)big, .index = m.base };
         x86_rm(&e->a, 0x8d, W64, big, &add);
@@ -1133,13 +1137,11 @@ void x86_op_select(X86Emit *e, const IrInsn *in, const X86Row *row)
     unsigned dst;
     Opnd b;
 
-    if (!ir_is_inline(a) && e->val[a].reg != NO_REG) {
-        x86_lock(e, e->val[a].reg);
-    }
     b = x86_operand_rm(e, in->arg[1]);
     if (in->w < W32) {
         unsigned t = x86_alloc(e, false);
         x86_load_into(e, t, a, W64);
+        e->locked &= b.kind == K_REG ? ~(1u << b.reg) : ~0u; /* read here for the last time */
         if (b.kind == K_REG) {
             x86_rr(&e->a, in->w == W8 ? 0x8a | X_REG8 | X_RM8 : 0x8b, in->w, t, b.reg);
         } else {

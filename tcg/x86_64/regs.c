@@ -87,7 +87,7 @@ static bool only_in(const X86Emit *e, IrRef ref, unsigned reg)
 static unsigned new_spill(X86Emit *e)
 {
     /* Slots of dead values first: a region that needs more than 64 at once is refused. */
-    for (unsigned s = 0; s < TCG_SPILL_SLOTS; s++) {
+    for (unsigned s = 0; s < VALUE_SLOTS; s++) {
         IrRef ref = e->spill_val[s];
         if (ref == IR_NONE || (!live_now(e, ref) && !in_recipe(e, ref))) {
             if (ref != IR_NONE) {
@@ -180,7 +180,8 @@ unsigned x86_alloc(X86Emit *e, bool vec)
         uint32_t set = e->scratch & ~e->locked & (vec ? 0xffff0000u : 0xffffu);
         unsigned farthest = 0;
         if (set == 0) {
-            x86_fail(e, TCG_EMIT_UNSUPPORTED, "an op wants more registers than there are"); /* an op that wants more than there is: ours to fix */
+            x86_fail(e, TCG_EMIT_UNSUPPORTED, "an op wants more registers than there are");
+            e->short_of_registers = true;
             return vec ? XMM15 : R10;
         }
         for (unsigned i = 0; i < 32; i++) {
@@ -198,7 +199,7 @@ unsigned x86_alloc(X86Emit *e, bool vec)
     return (unsigned)r;
 }
 
-static bool in_memory(const X86Emit *e, IrRef ref, X86Mem *m)
+bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m)
 {
     const Val *v = &e->val[ref];
 
@@ -230,7 +231,7 @@ void x86_load_into(X86Emit *e, unsigned reg, IrRef ref, IrWidth w)
         } else {
             x86_mov(&e->a, reg, src);
         }
-    } else if (in_memory(e, ref, &m)) {
+    } else if (x86_in_memory(e, ref, &m)) {
         x86_rm(&e->a, 0x8b, w == W32 ? W32 : W64, reg, &m);
     } else {
         x86_fail(e, TCG_EMIT_UNSUPPORTED, "a value is nowhere");
@@ -262,27 +263,38 @@ unsigned x86_load(X86Emit *e, IrRef ref)
     return reg;
 }
 
+void x86_load_vec_into(X86Emit *e, unsigned reg, IrRef ref, bool whole)
+{
+    X86Mem m;
+
+    if (!x86_in_memory(e, ref, &m)) {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "a value is nowhere");
+        return;
+    }
+    if (whole && (x86_host_features() & HOST_AVX)) {
+        x86_vex_rm(&e->a, 0x6f | X_0F | X_F3 | X_L, reg & 15, NO_REG, &m);
+    } else {
+        x86_rm(&e->a, 0x10 | X_0F, W32, reg & 15, &m);
+    }
+}
+
 unsigned x86_load_vec(X86Emit *e, IrRef ref)
 {
     unsigned reg;
-    X86Mem m;
 
     if (e->val[ref].reg != NO_REG) {
         x86_lock(e, e->val[ref].reg);
         return e->val[ref].reg;
     }
     reg = x86_alloc(e, true);
-    if (in_memory(e, ref, &m)) {
-        if (x86_host_features() & HOST_AVX) {
-            x86_vex_rm(&e->a, 0x6f | X_0F | X_F3 | X_L, reg & 15, NO_REG, &m);
-        } else {
-            x86_rm(&e->a, 0x10 | X_0F, W32, reg & 15, &m);
-        }
-    } else {
-        x86_fail(e, TCG_EMIT_UNSUPPORTED, "a value is nowhere");
-    }
+    x86_load_vec_into(e, reg, ref, true);
     x86_bind(e, ref, reg);
     return reg;
+}
+
+X86Mem x86_temporary(X86Emit *e, unsigned n)
+{
+    return x86_spill_mem(e, TCG_SPILL_SLOTS - 1 - n);
 }
 
 Opnd x86_operand(X86Emit *e, IrRef ref, IrWidth w)
@@ -300,7 +312,7 @@ Opnd x86_operand_rm(X86Emit *e, IrRef ref)
     Opnd o = { .kind = K_MEM };
 
     if (!ir_is_inline(ref) && e->val[ref].reg == NO_REG && !x86_live_after(e, ref) &&
-        in_memory(e, ref, &o.mem)) {
+        x86_in_memory(e, ref, &o.mem)) {
         return o;
     }
     o.kind = K_REG;
@@ -308,12 +320,15 @@ Opnd x86_operand_rm(X86Emit *e, IrRef ref)
     return o;
 }
 
-bool x86_clears_rest(const X86Emit *e, IrRef ref)
+bool x86_clears_rest(const X86Emit *e, IrRef ref, IrWidth w)
 {
     const IrInsn *in = ir_def(e->ir, ref);
 
-    return (in->op >= IR_native && in->op <= IR_native_vi && (in->imm & NATIVE_VEX)) ||
-           (in->op == IR_ldv && in->w == W256);
+    if (in->op == IR_ldv) {
+        return in->w == W256 && w == W256;
+    }
+    return in->op >= IR_native && in->op <= IR_native_vi && (in->imm & NATIVE_VEX) &&
+           (w == W256 || !(in->imm & NATIVE_VEX_L));
 }
 
 /* The home that result may be computed in now, or NO_REG. */
@@ -328,9 +343,10 @@ static unsigned home_for(X86Emit *e, IrRef result, bool vec)
     h = e->home[v->hint];
     if (vec) {
         /* What the instruction does to the bits above its width must be what the set asks. */
-        bool vex = x86_clears_rest(e, result);
-        if (vex != (bool)e->ir->insns[v->hint_pos].aux ||
-            (!vex && e->ir->insns[v->hint_pos].w != W128)) {
+        const IrInsn *set = &e->ir->insns[v->hint_pos], *def = ir_def(e->ir, result);
+        bool vex = (def->op == IR_ldv && def->w == W256) ||
+                   (def->op >= IR_native && def->op <= IR_native_vi && (def->imm & NATIVE_VEX));
+        if (set->aux ? !x86_clears_rest(e, result, set->w) : vex || set->w != W128) {
             return NO_REG;
         }
     }

@@ -102,7 +102,7 @@ void x86_set_vector(X86Emit *e, const IrInsn *in)
         x86_unsupported(e, in);
         return;
     }
-    if (h != NO_REG && e->reg_val[h] == ref && (!in->aux || x86_clears_rest(e, ref))) {
+    if (h != NO_REG && e->reg_val[h] == ref && (!in->aux || x86_clears_rest(e, ref, in->w))) {
         return; /* it is there already */
     }
     src = x86_load_vec(e, ref);
@@ -118,14 +118,10 @@ void x86_set_vector(X86Emit *e, const IrInsn *in)
         set_vec_slot(e, in, src);
         return;
     }
-    if (src != h) {
-        x86_lose_reg(e, h);
-    }
+    x86_lose_reg(e, h);
     merge_vec(e, in, h, src);
-    if (src != h) {
-        /* Only a whole copy is the same value for every later use. */
-        e->reg_val[h] = IR_NONE;
-    }
+    /* Only a whole copy is the same value for every later use. */
+    e->reg_val[h] = IR_NONE;
 }
 
 static uint32_t opcode_of(TcgNative t)
@@ -178,6 +174,32 @@ static bool refused(X86Emit *e, const IrInsn *in)
     return false;
 }
 
+/* A destination that is only written: a source's register will do when the source is not wanted after. */
+static unsigned untied_dst(X86Emit *e, const IrInsn *in)
+{
+    uint32_t unlocked = e->scratch & 0xffff0000u & ~e->locked;
+    IrRef backed = IR_NONE;
+    X86Mem m;
+
+    for (unsigned n = 0; n < ir_ops[in->op].num_args; n++) {
+        IrRef ref = in->arg[n];
+        if (ir_ops[in->op].args[n] != 'v' || ref == IR_NONE || e->val[ref].reg == NO_REG ||
+            !(e->scratch >> e->val[ref].reg & 1)) {
+            continue;
+        }
+        if (!x86_live_after(e, ref)) {
+            return x86_dst(e, e->n << 2, ref, true);
+        }
+        backed = x86_in_memory(e, ref, &m) ? ref : backed;
+    }
+    if (!unlocked && backed != IR_NONE) {
+        unsigned reg = e->val[backed].reg;
+        x86_lose_reg(e, reg);
+        return reg;
+    }
+    return x86_dst(e, e->n << 2, IR_NONE, true);
+}
+
 /*
  * The result's register, with the old destination in it when there is one. It must not be one
  * of the sources `avoid` unless that is the old destination itself. early: the op may fault after the
@@ -187,16 +209,29 @@ static unsigned vec_dst(X86Emit *e, IrRef old, IrRef avoid0, IrRef avoid1, bool 
 {
     unsigned dst, ro = NO_REG;
 
-    if (old != IR_NONE) {
+    if (old == IR_NONE) {
+        return untied_dst(e, ir_def(e->ir, e->n << 2));
+    }
+    if (e->val[old].reg != NO_REG) {
         ro = x86_load_vec(e, old);
+        if ((e->scratch >> ro & 1) && x86_live_after(e, old) && !(e->scratch & 0xffff0000u & ~e->locked)) {
+            /* No register for a copy: the value goes on in memory. */
+            x86_spill(e, old, true);
+            x86_lose_reg(e, ro);
+            return ro;
+        }
     }
     dst = x86_dst(e, e->n << 2, old, true);
-    if (old == IR_NONE || dst == ro) {
+    if (dst == ro) {
         return dst;
     }
     if ((avoid0 && e->val[avoid0].reg == dst) || (avoid1 && e->val[avoid1].reg == dst) ||
         (early && !(e->scratch >> dst & 1))) {
         dst = x86_alloc(e, true);
+    }
+    if (ro == NO_REG) {
+        x86_load_vec_into(e, dst, old, ir_def(e->ir, e->n << 2)->imm & NATIVE_VEX);
+        return dst;
     }
     if (ir_def(e->ir, e->n << 2)->imm & NATIVE_VEX) {
         x86_vec_move(e, dst, ro);
@@ -214,111 +249,157 @@ static void fault_point(X86Emit *e, TcgNative t)
     }
 }
 
-/*
- * The implicit operand xmm0 of legacy blends (NF_RM0). When the mask is elsewhere it is copied there
- * for the instruction, and what was there is kept in a scratch register, which stands in for
- * xmm0 as destination and source.
- */
-typedef struct {
-    unsigned kept;     /* NO_REG: the mask was in place */
-} Xmm0;
-
-static Xmm0 xmm0_begin(X86Emit *e, IrRef mask, unsigned *dst, unsigned *src)
+/* reg, vvvv and a vector argument in a register or its own slot. */
+static void ins_operand(X86Emit *e, TcgNative t, unsigned reg, unsigned vvvv, const Opnd *o)
 {
-    Xmm0 x = { NO_REG };
-    unsigned m = x86_load_vec(e, mask);
-
-    if (m == XMM0 && *dst != XMM0) {
-        return x;
+    if (o->kind == K_REG) {
+        ins_rr(e, t, reg, vvvv, o->reg);
+    } else {
+        ins_rm(e, t, reg, vvvv, &o->mem);
     }
-    x.kept = x86_alloc(e, true);
-    x86_vec_move(e, x.kept, XMM0);
-    x86_rr(&e->a, 0x28 | X_0F, W32, 0, m & 15);
-    *dst = *dst == XMM0 ? x.kept : *dst;
-    if (src) {
-        *src = *src == XMM0 ? x.kept : *src;
-    }
-    return x;
 }
 
-static void xmm0_end(X86Emit *e, Xmm0 x)
+/* A source in the rm field: memory when it is in no register, which keeps scratch registers free. */
+static Opnd vec_operand(X86Emit *e, IrRef ref)
 {
-    if (x.kept != NO_REG) {
-        x86_vec_move(e, XMM0, x.kept);
+    Opnd o = { .kind = K_MEM };
+
+    if (e->val[ref].reg == NO_REG && x86_in_memory(e, ref, &o.mem)) {
+        return o;
     }
+    o.kind = K_REG;
+    o.reg = (uint8_t)x86_load_vec(e, ref);
+    return o;
+}
+
+/* The whole of a register to or from a temporary. */
+static void vec_memory(X86Emit *e, bool store, unsigned reg, const X86Mem *m)
+{
+    uint32_t op = (store ? 0x11 : 0x10) | X_0F;
+
+    if (have_avx()) {
+        x86_vex_rm(&e->a, op | X_L, reg & 15, NO_REG, m);
+    } else {
+        x86_rm(&e->a, op, W32, reg & 15, m);
+    }
+}
+
+/*
+ * dst := the blend of dst and *src by mask, which the instruction wants in xmm0 (NF_RM0). When it is not
+ * there, xmm0 waits in memory meanwhile. src is memory, so that two scratch registers are enough.
+ */
+static void blend_by_xmm0(X86Emit *e, TcgNative t, unsigned dst, const X86Mem *src, IrRef mask)
+{
+    unsigned m = e->val[mask].reg, to = dst;
+    X86Mem kept;
+
+    if (m == XMM0 && dst != XMM0) {
+        ins_rm(e, t, dst, NO_REG, src);
+        return;
+    }
+    kept = x86_temporary(e, 1);
+    vec_memory(e, true, XMM0, &kept);
+    if (dst == XMM0) {
+        to = x86_alloc(e, true);
+        x86_rr(&e->a, 0x28 | X_0F, W32, to & 15, 0);
+    }
+    if (m == NO_REG) {
+        x86_load_vec_into(e, XMM0, mask, false);
+    } else if (m != XMM0) {
+        x86_rr(&e->a, 0x28 | X_0F, W32, 0, m & 15);
+    }
+    ins_rm(e, t, to, NO_REG, src);
+    vec_memory(e, false, XMM0, &kept);
+    if (dst == XMM0) {
+        x86_rr(&e->a, 0x28 | X_0F, W32, 0, to & 15);
+    }
+}
+
+/* A mask in a scratch register has memory too, so that its register may be taken. */
+static void mask_may_move(X86Emit *e, IrRef mask)
+{
+    unsigned reg = e->val[mask].reg;
+
+    if (reg != NO_REG && (e->scratch >> reg & 1)) {
+        x86_spill(e, mask, true);
+        e->locked &= ~(1u << reg);
+    }
+}
+
+static void native_rm0(X86Emit *e, const IrInsn *in)
+{
+    X86Mem src = x86_temporary(e, 0);
+    unsigned s = x86_load_vec(e, in->arg[1]), dst;
+
+    x86_rm(&e->a, 0x29 | X_0F, W32, s & 15, &src);
+    e->locked &= ~(1u << s);
+    mask_may_move(e, in->arg[2]);
+    dst = vec_dst(e, in->arg[0], in->arg[2], IR_NONE, false);
+    blend_by_xmm0(e, in->imm, dst, &src, in->arg[2]);
+    x86_bind(e, e->n << 2, dst);
 }
 
 void x86_op_native(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
     TcgNative t = in->imm;
     NativeForm form = native_form(t);
-    IrRef old = form == NF_RVM4 ? IR_NONE : in->arg[0], s1 = in->arg[1], s2 = in->arg[2];
-    unsigned r1 = 0, r2 = 0, r0 = NO_REG, dst;
+    bool three = form == NF_RVM || form == NF_RVM4;
+    IrRef old = form == NF_RVM4 ? IR_NONE : in->arg[0];
+    IrRef first = form == NF_RVM4 ? in->arg[0] : three ? in->arg[1] : IR_NONE;
+    IrRef last = form == NF_RVM ? in->arg[2] : form == NF_M ? IR_NONE : in->arg[1];
+    unsigned vvvv = NO_REG, is4 = 0, dst;
+    Opnd b = { .kind = K_REG };
 
     if (refused(e, in)) {
         return;
     }
-    if (form == NF_RVM4) {
-        r0 = x86_load_vec(e, in->arg[0]);
-    }
-    r1 = s1 != IR_NONE ? x86_load_vec(e, s1) : 0;
-    r2 = s2 != IR_NONE ? x86_load_vec(e, s2) : 0;
-    dst = vec_dst(e, old, s1, s2, t & TCG_NATIVE_FAULTS);
     if (form == NF_RM0) {
-        unsigned to = dst;
-        Xmm0 x = xmm0_begin(e, s2, &to, &r1);
-        ins_rr(e, t, to, NO_REG, r1);
-        xmm0_end(e, x);
-        x86_bind(e, e->n << 2, dst);
+        native_rm0(e, in);
         return;
     }
+    vvvv = first != IR_NONE ? x86_load_vec(e, first) : NO_REG;
+    is4 = form == NF_RVM4 ? x86_load_vec(e, in->arg[2]) : 0;
+    if (last != IR_NONE) {
+        b = vec_operand(e, last);
+    }
+    dst = vec_dst(e, old, in->arg[1], in->arg[2], t & TCG_NATIVE_FAULTS);
     fault_point(e, t);
     switch (form) {
     case NF_RM:
-        ins_rr(e, t, dst, NO_REG, r1);
-        break;
     case NF_RVM:
-        ins_rr(e, t, dst, r1, r2);
+    case NF_RVM4:
+        ins_operand(e, t, dst, vvvv, &b);
         break;
     case NF_M:
         ins_rr(e, t, native_digit(t), NO_REG, dst);
         break;
     case NF_VM:
-        ins_rr(e, t, native_digit(t), dst, r1);
-        break;
-    case NF_RVM4:
-        ins_rr(e, t, dst, r0, r1);
+        ins_operand(e, t, native_digit(t), dst, &b);
         break;
     default:
         x86_unsupported(e, in);
         return;
     }
-    tail(e, t, r2);
+    tail(e, t, is4);
     x86_bind(e, e->n << 2, dst);
 }
 
 /* The load comes first, so that nothing is out of place at the fault. */
 static void native_load_rm0(X86Emit *e, const IrInsn *in)
 {
-    TcgNative t = in->imm;
     Access acc = x86_access(e, in, in->w);
-    unsigned src = x86_alloc(e, true), dst, to, old;
-    Xmm0 x;
+    unsigned src = x86_alloc(e, true), dst;
+    X86Mem copy;
 
+    x86_map_fault(e);
     x86_rm(&e->a, 0x10 | X_0F, W32, src & 15, &acc.m); /* movups: all of them take 16 bytes */
     x86_access_done(e, &acc);
-    old = x86_load_vec(e, in->arg[2]);
-    dst = x86_dst(e, e->n << 2, in->arg[2], true);
-    if (dst != old && e->val[in->arg[3]].reg == dst) {
-        dst = x86_alloc(e, true);
-    }
-    if (dst != old) {
-        x86_rr(&e->a, 0x28 | X_0F, W32, dst & 15, old & 15);
-    }
-    to = dst;
-    x = xmm0_begin(e, in->arg[3], &to, NULL);
-    ins_rr(e, t, to, NO_REG, src);
-    xmm0_end(e, x);
+    copy = x86_temporary(e, 0);
+    x86_rm(&e->a, 0x29 | X_0F, W32, src & 15, &copy);
+    e->locked &= ~(1u << src);
+    mask_may_move(e, in->arg[3]);
+    dst = vec_dst(e, in->arg[2], in->arg[3], IR_NONE, false);
+    blend_by_xmm0(e, in->imm, dst, &copy, in->arg[3]);
     x86_bind(e, e->n << 2, dst);
 }
 
@@ -341,6 +422,9 @@ static void native_load(X86Emit *e, const IrInsn *in)
     }
     dst = vec_dst(e, old, s, form == NF_RVM4 ? in->arg[2] : IR_NONE, true);
     acc = x86_access(e, in, in->w);
+    if (!e->job->user) {
+        fault_point(e, t); /* the TLB compare has used EFLAGS */
+    }
     ins_rm(e, t, dst, vvvv, &acc.m);
     tail(e, t, is4);
     x86_access_done(e, &acc);
@@ -365,7 +449,7 @@ void x86_op_native_mem(X86Emit *e, const IrInsn *in, const X86Row *row)
         ins_rm(e, t, v, NO_REG, &acc.m);
         tail(e, t, 0);
     } else {
-        acc = x86_access(e, in, in->w | TCG_ACCESS_RMW);
+        acc = x86_access(e, in, in->w | (t & TCG_NATIVE_LOADS ? 0 : TCG_ACCESS_RMW));
         ins_rm(e, t, native_digit(t), NO_REG, &acc.m);
     }
     x86_access_done(e, &acc);

@@ -48,6 +48,8 @@ def test_registers(qmp):
     ("xp/2ug 0x1000", r"0000000000001000:(                    0){2}\r\n"),
     ("xp/20c 0x1000", r"0000000000001000:( '\\x00'){16}\r\n0000000000001010:( '\\x00'){4}\r\n"),
     ("xp/5xw 0xfffffff0", r"00000000fffffff0:( 0x[0-9a-f]{8}){4}\r\n0000000100000000: Cannot access memory\r\n"),
+    ("x/1i 0xfffffff0", r"0xfffffff0:  ea( [0-9a-f]{2}){4}           ljmpw    \$0xf000:\$0xe05b\r\n"),
+    ("xp/3i 0x1000", r"(0x0000100[0-9a-f]:  00 00                    addb     %al, \(%bx, %si\)\r\n){3}"),
     ("x/xb 0xfffffff0", r"00000000fffffff0: 0xea\r\n"),
     ("i/b 0x402", r"portb\[0x0402\] = 0x[0-9a-f]{2}\r\n"), ("o/b 0x80 1", ""),
     ("sum 0x1000 4096", "00000\r\n"), ("gva2gpa 0x1000", "gpa: 0x1000\r\n"),

@@ -348,6 +348,13 @@ static const TcgArch tcg_arch = {
     .stuck = stuck,
 };
 
+static unsigned code_bits(Vcpu *v)
+{
+    uint64_t key = x86_cpu(v)->key;
+
+    return key & KEY_CODE64 ? 64 : key & KEY_CODE32 ? 32 : 16;
+}
+
 /* The counter is virtual time and an offset: x86_tsc(). */
 static int64_t time_of_stamp(Vcpu *v, uint64_t stamp)
 {
@@ -366,7 +373,7 @@ const VcpuArch x86_vcpu_arch = {
     .get_pc = get_pc,
     .translate_debug = x86_translate_debug,
     .print_mmu = x86_print_mmu,
-    .get_register = x86_get_register,
+    .get_register = x86_get_register, .code_bits = code_bits,
     .start_up = x86_cpu_sipi,
     .time_of_stamp = time_of_stamp,
 };
