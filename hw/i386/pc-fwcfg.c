@@ -141,7 +141,6 @@ static bool set_boot(PcMachine *pc, Error **errp)
     int64_t retry = boot && boot->has_reboot_timeout ? boot->reboot_timeout : -1;
     uint32_t fail = GUINT32_TO_LE((uint32_t)retry);
     uint16_t wait = boot && boot->has_splash_time ? GUINT16_TO_LE((uint16_t)boot->splash_time) : 0;
-    bool strict = boot && boot->has_strict && boot->strict;
 
     if (boot && boot->splash) {
         return error_set(errp, "-boot splash=: pictures are not supported");
@@ -150,8 +149,7 @@ static bool set_boot(PcMachine *pc, Error **errp)
         !fw_cfg_set_file(pc->fw_cfg, "etc/boot-menu-wait", g_bytes_new(&wait, 2), errp)) {
         return false;
     }
-    return fw_cfg_set_file(pc->fw_cfg, "etc/boot-fail-wait", g_bytes_new(&fail, 4), errp) &&
-           fw_cfg_set_file(pc->fw_cfg, "bootorder", g_bytes_new("HALT", strict ? 5 : 0), errp);
+    return fw_cfg_set_file(pc->fw_cfg, "etc/boot-fail-wait", g_bytes_new(&fail, 4), errp);
 }
 
 bool pc_fwcfg_fill(PcMachine *pc, Error **errp)
@@ -222,17 +220,25 @@ static void cmos_memory(PcMachine *pc)
     }
 }
 
-void pc_cmos_fill(PcMachine *pc)
+void pc_cmos_boot_order(PcMachine *pc, bool once)
 {
-    enum { EQUIPMENT_FPU = 1 << 1, EQUIPMENT_MOUSE = 1 << 2, NO_FLOPPY_CHECK = 1 };
+    enum { NO_FLOPPY_CHECK = 1 };
     const BootConfiguration *boot = machine_conf(&pc->m)->boot;
-    const char *order = boot && boot->once ? boot->once : boot && boot->order ? boot->order : "cad";
+    const char *order = boot && boot->once && once ? boot->once : boot && boot->order ? boot->order : "cad";
     uint8_t n[3] = { 0 };
 
     boot_nibbles(order, n, &error_abort); /* pc_create has looked */
+    mc146818rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
+    mc146818rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->conf.fd_bootchk ? 0 : NO_FLOPPY_CHECK)));
+}
+
+void pc_cmos_fill(PcMachine *pc)
+{
+    enum { EQUIPMENT_FPU = 1 << 1, EQUIPMENT_MOUSE = 1 << 2 };
+
     cmos_memory(pc);
     mc146818rtc_set_cmos(pc->rtc, 0x5f, (uint8_t)(pc->m.smp.cpus - 1));
     mc146818rtc_set_cmos(pc->rtc, 0x14, EQUIPMENT_FPU | EQUIPMENT_MOUSE);
-    mc146818rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
-    mc146818rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->conf.fd_bootchk ? 0 : NO_FLOPPY_CHECK)));
+    pc_cmos_boot_order(pc, true);
+    pc_cmos_disks(pc);
 }

@@ -13,6 +13,7 @@
 #include "hw/dma/i8257.gen.h"
 #include "hw/i386/pc.h"
 #include "hw/i386/topology.h"
+#include "hw/ide/ide.gen.h"
 #include "hw/input/i8042.gen.h"
 #include "hw/intc/apic.gen.h"
 #include "hw/intc/i8259.gen.h"
@@ -32,7 +33,7 @@ static const QClass *const classes[] = {
     &qclass_container, &qclass_ISA, &qclass_PCI, &qclass_pc_i440fx_10_0_machine, &qclass_qtest_accel,
     &qclass_qemu64_x86_64_cpu, &qclass_apic, &qclass_ioapic, &qclass_isa_i8259, &qclass_hpet, &qclass_isa_pit, &qclass_isa_pcspk,
     &qclass_mc146818rtc, &qclass_i8257, &qclass_i8042, &qclass_port92, &qclass_fw_cfg_io, &qclass_i440FX_pcihost,
-    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial,
+    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
 };
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     QomTree *tree;
     Machine *m;
     PcMachine *pc;
+    bool (*add)(Machine *, Error **); /* what -device would; NULL: nothing */
     char *firmware;            /* file of 128 KiB: byte n is n / 1024 */
     unsigned resets;
 } Fixture;
@@ -122,7 +124,8 @@ static bool build(Fixture *f, const char *json, Error **errp)
     f->m->host = &host;
     f->m->opaque = f;
     f->pc = (PcMachine *)f->m;
-    if (!accel_new(f->m, "qtest", NULL, errp) || !machine_create(f->m, errp) || !machine_finish_create(f->m, errp)) {
+    if (!accel_new(f->m, "qtest", NULL, errp) || !machine_create(f->m, errp) || (f->add && !f->add(f->m, errp)) ||
+        !machine_finish_create(f->m, errp)) {
         machine_destroy(f->m);
         f->m = NULL;
         return false;
@@ -316,6 +319,45 @@ static void test_fw_cfg(void)
     }
     tables = fw_cfg_file(f->pc->fw_cfg, "etc/acpi/tables");
     g_assert_nonnull(memmem(g_bytes_get_data(tables, NULL), 128 << 10, "\x00\x06\x00\x00\x00\x00\x00\x00\x04\x06", 10));
+    end(f);
+}
+
+static Device *add_cd(Machine *m, const char *bus, const char *unit, const char *bootindex, Error **errp)
+{
+    return device_new(m, "ide-cd", bus_find(m, bus, NULL, &error_abort), NULL, NULL, errp, "unit", unit, "bootindex", bootindex, NULL);
+}
+
+static bool add_two(Machine *m, Error **errp)
+{
+    return add_cd(m, "ide.1", "0", "3", errp) && add_cd(m, "ide.0", "0", "-1", errp) && add_cd(m, "ide.0", "1", "1", errp);
+}
+
+static bool add_same(Machine *m, Error **errp)
+{
+    return add_cd(m, "ide.1", "0", "3", errp) && add_cd(m, "ide.0", "0", "3", errp);
+}
+
+static void test_boot_order(void)
+{
+    Fixture *f = fixture_new();
+    Error *err = NULL;
+
+    f->add = add_two;
+    g_assert_true(build(f, "{'boot': {'strict': true}}", &error_abort));
+    g_assert_cmpstr(g_bytes_get_data(fw_cfg_file(f->pc->fw_cfg, "bootorder"), NULL), ==,
+                    "/pci@i0cf8/ide@1,1/drive@0/disk@1\n/pci@i0cf8/ide@1,1/drive@1/disk@0\nHALT");
+    end(f);
+    f = fixture_new();
+    f->add = add_same;
+    g_assert_false(build(f, "{}", &err));
+    g_assert_cmpstr(error_message(err), ==, "The bootindex 3 has already been used");
+    error_free(err);
+    f->add = NULL;
+    g_assert_true(build(f, "{'boot': {'order': 'cd', 'once': 'n'}}", &error_abort));
+    g_assert_cmpuint(g_bytes_get_size(fw_cfg_file(f->pc->fw_cfg, "bootorder")), ==, 0);
+    g_assert_cmphex(cmos(f, 0x3d), ==, 0x04);              /* the first time only */
+    machine_reset(f->m, OBJECT_WARM_RESET);
+    g_assert_cmphex(cmos(f, 0x3d), ==, 0x32);
     end(f);
 }
 
@@ -590,6 +632,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/functions", test_functions);
     g_test_add_func("/pc/options", test_options);
     g_test_add_func("/pc/fw_cfg", test_fw_cfg);
+    g_test_add_func("/pc/boot-order", test_boot_order);
     g_test_add_func("/pc/irq/timer", test_timer_interrupt);
     g_test_add_func("/pc/irq/shared", test_shared_line);
     g_test_add_func("/pc/a20", test_a20);
