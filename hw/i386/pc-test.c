@@ -544,6 +544,79 @@ static void test_two_machines(void)
     end(b);
 }
 
+/* ---- A hostile guest: any value to any port, configuration register and region; it must live, and be reset after ---- */
+
+static uint32_t random_value(void)
+{
+    static const uint32_t nice[] = { 0, 1, 0xff, 0xffff, 0xffffffff, 0x80000000, 0xfee00000, 0xfec00000, 0xa0000, 0xcf8 };
+
+    return g_test_rand_int() & 1 ? nice[(unsigned)g_test_rand_int() % G_N_ELEMENTS(nice)] : (uint32_t)g_test_rand_int();
+}
+
+static uint16_t random_port(void)
+{
+    static const uint16_t ports[] = { 0x00, 0x20, 0x40, 0x60, 0x61, 0x64, 0x70, 0x80, 0x92, 0xa0, 0xb2, 0xc0, 0x170, 0x1f0, 0x3b0,
+                                      0x3c0, 0x3d0, 0x3f6, 0x4d0, 0x510, 0x514, 0x600, 0xafe0, 0xb100, 0xcf8, 0xcfc };
+
+    return (uint16_t)(g_test_rand_int() & 7 ? ports[(unsigned)g_test_rand_int() % G_N_ELEMENTS(ports)] + (g_test_rand_int() & 15)
+                                            : g_test_rand_int());
+}
+
+static hwaddr random_address(void)
+{
+    static const hwaddr bases[] = { 0, 0xa0000, 0xc0000, 0xf0000, 0xfec00000, 0xfed00000, 0xfee00000, 0xfffc0000, 0x100000000 };
+
+    return bases[(unsigned)g_test_rand_int() % G_N_ELEMENTS(bases)] + ((uint32_t)g_test_rand_int() & 0xfff);
+}
+
+static void random_access(Fixture *f)
+{
+    unsigned size = 1u << g_test_rand_int_range(0, 3);
+    uint64_t v = random_value();
+
+    switch (g_test_rand_int_range(0, 6)) {
+    case 0:
+        in(f, random_port(), size);
+        break;
+    case 1:
+    case 2:
+        out(f, random_port(), size, (uint32_t)v);
+        break;
+    case 3: /* configuration of a function that is there */
+        config(f, ((uint32_t)g_test_rand_int() & 0x1b), (uint32_t)g_test_rand_int() & 0xfc);
+        out(f, (uint16_t)(0xcfc + (g_test_rand_int() & 3)), size, (uint32_t)v);
+        break;
+    case 4:
+        address_space_ld(f->m->as_memory, random_address(), size, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, &v);
+        break;
+    default:
+        address_space_st(f->m->as_memory, random_address(), size, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, v);
+        break;
+    }
+}
+
+static void test_hostile(void)
+{
+    Fixture *f = start("{'memory': {'size': 16777216}}");
+
+    clock_group_set_manual(&f->m->clocks);
+    clock_group_start(&f->m->clocks);
+    for (unsigned round = 0; round < 300; round++) {
+        for (unsigned i = 0; i < 500; i++) {
+            random_access(f);
+        }
+        machine_unlock(f->m);
+        clock_group_step(&f->m->clocks, clock_ns(&f->m->clocks.clocks[CLOCK_VIRTUAL_NS]) + g_test_rand_int_range(0, 50000000));
+        machine_lock(f->m);
+        if (round % 16 == 15) {
+            machine_reset(f->m, round & 16 ? OBJECT_COLD_RESET : OBJECT_WARM_RESET);
+            g_assert_cmphex(config(f, 0, 0x72) & 0xff0000, ==, 0x020000);
+            g_assert_cmphex(mem(f, 0xfffff), ==, 127);
+        }
+    }
+    end(f);
+}
+
 /* ---- Topology ---- */
 
 static void test_topology(void)
@@ -640,6 +713,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/kernel/linux", test_linux);
     g_test_add_func("/pc/errors", test_errors);
     g_test_add_func("/pc/two-machines", test_two_machines);
+    g_test_add_func("/pc/hostile", test_hostile);
     g_test_add_func("/pc/topology", test_topology);
     g_test_add_func("/pc/elf/load", test_elf);
     g_test_add_func("/pc/elf/random", test_elf_random);
