@@ -152,8 +152,28 @@ static bool set_boot(PcMachine *pc, Error **errp)
     return fw_cfg_set_file(pc->fw_cfg, "etc/boot-fail-wait", g_bytes_new(&fail, 4), errp);
 }
 
+/* Files of the user's are there already; one of ours would replace it without a word. */
+static bool names_are_free(PcMachine *pc, Error **errp)
+{
+    static const char *const ours[] = {
+        "bootorder", "etc/acpi/rsdp", "etc/acpi/tables", "etc/table-loader", "etc/boot-fail-wait", "etc/boot-menu-wait",
+        "etc/boot/kernel", "etc/e820", "etc/system-states", SMBIOS_FILE_TABLES, SMBIOS_FILE_ANCHOR, "genroms/linuxboot_dma.bin",
+        "genroms/pvh.bin",
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ours); i++) {
+        if (fw_cfg_file(pc->fw_cfg, ours[i])) {
+            return error_set(errp, "-fw_cfg: '%s' is a file of the machine's own", ours[i]);
+        }
+    }
+    return true;
+}
+
 bool pc_fwcfg_fill(PcMachine *pc, Error **errp)
 {
+    if (!names_are_free(pc, errp)) {
+        return false;
+    }
     set_numbers(pc);
     return set_e820(pc, errp) && set_smbios(pc, errp) && set_sleep_states(pc, errp) && set_boot(pc, errp);
 }

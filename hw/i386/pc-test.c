@@ -337,6 +337,25 @@ static bool add_same(Machine *m, Error **errp)
     return add_cd(m, "ide.1", "0", "3", errp) && add_cd(m, "ide.0", "0", "3", errp);
 }
 
+static bool add_bootorder(Machine *m, Error **errp)
+{
+    return fw_cfg_set_file(((PcMachine *)m)->fw_cfg, "bootorder", g_bytes_new("x", 1), errp);
+}
+
+static void test_own_files(void)
+{
+    Fixture *f = fixture_new();
+    Error *err = NULL;
+
+    f->add = add_bootorder;
+    g_assert_false(build(f, "{}", &err));
+    g_assert_nonnull(strstr(error_message(err), "'bootorder' is a file of the machine's own"));
+    error_free(err);
+    f->add = NULL;
+    g_assert_true(build(f, "{}", &error_abort));
+    end(f);
+}
+
 static void test_boot_order(void)
 {
     Fixture *f = fixture_new();
@@ -705,6 +724,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/functions", test_functions);
     g_test_add_func("/pc/options", test_options);
     g_test_add_func("/pc/fw_cfg", test_fw_cfg);
+    g_test_add_func("/pc/own-files", test_own_files);
     g_test_add_func("/pc/boot-order", test_boot_order);
     g_test_add_func("/pc/irq/timer", test_timer_interrupt);
     g_test_add_func("/pc/irq/shared", test_shared_line);
