@@ -316,6 +316,8 @@ void blockdev_detach(BlockDev *b)
     mutex_lock(&b->ctx->lock);
     assert(!b->running && list_is_empty(&b->done));
     mutex_unlock(&b->ctx->lock);
+    loop_work_cancel(&b->done_work); /* a drain has left it nothing to do, and the domain may go */
+    b->domain = NULL;
     b->attached = false;
 }
 
