@@ -92,11 +92,11 @@ static void head(IrRegion *r, Kind kind)
         ir_exit(r, 1, 0);
         return;
     case RETURNS:
-        ir_push_ret(r, 1, 1);
+        ir_push_ret(r, ir_get(r, 4), 1, 1);
         ir_exit(r, 3, 0);
         return;
     case INDIRECT:
-        ir_exit_ind(r, ir_get(r, 3), 0);
+        ir_exit_ind(r, ir_get(r, 3), IR_NONE, 0);
         return;
     case PURE_CALL:
         ir_set(r, 1, ir_call(r, ir_get(r, 0), IR_NONE, IR_NONE, IR_NONE, (uintptr_t)&pure));
@@ -139,7 +139,7 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
         loop_end(r);
         break;
     case 3:
-        ir_exit_ind(r, ir_imm(r, 1), 2);
+        ir_exit_ind(r, ir_imm(r, 1), ir_get(r, 4), 2);
         break;
     default:
         ir_leave(r, 0);

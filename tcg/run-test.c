@@ -99,16 +99,17 @@ static bool translate_insn(IrRegion *r, const ToyInsn *in, uint64_t pc, unsigned
         v = ir_lea(r, W64, ir_get(r, SP), IR_NONE, (uint64_t)-8, 0);
         ir_st(r, W64, (IrAddr){ .base = v }, ir_imm(r, next));
         ir_set(r, SP, v);
-        ir_push_ret(r, next, (*slot)++);
+        ir_push_ret(r, v, next, (*slot)++);
         jump(r, target, (*slot)++);
         return true;
     case RET:
-        v = ir_ld(r, W64, (IrAddr){ .base = ir_get(r, SP) });
+        f = ir_get(r, SP);
+        v = ir_ld(r, W64, (IrAddr){ .base = f });
         ir_set(r, SP, ir_lea(r, W64, ir_get(r, SP), IR_NONE, 8, 0));
-        ir_exit_ind(r, v, 2);
+        ir_exit_ind(r, v, f, 2);
         return true;
     case JR:
-        ir_exit_ind(r, ir_get(r, in->rd), 0);
+        ir_exit_ind(r, ir_get(r, in->rd), IR_NONE, 0);
         return true;
     case LD:
         ir_set(r, in->rd, ir_ld(r, W64, (IrAddr){ .base = ir_get(r, in->rs), .disp = in->imm }));

@@ -27,8 +27,8 @@ void tcg_forget_returns(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
 
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    for (unsigned n = 0; n < TCG_RETURNS; n++) {
+        rt->returns[n] = (uintptr_t)c->thunks.lookup;
     }
 }
 
@@ -63,8 +63,8 @@ void *tcg_state_new(TcgCache *c, Error **errp)
     rt->cache = c;
     rt->mxcsr = 0x1f80;  /* SDM 10.2.3.1 and 8.1.5: as after reset of SSE and x87 with all masked */
     rt->fpucw = 0x37f;
-    for (unsigned n = 0; n < TCG_RETURN_RING; n++) {
-        rt->ret_ring[n] = (uintptr_t)c->thunks.lookup;
+    for (unsigned n = 0; n < TCG_RETURNS; n++) {
+        rt->returns[n] = (uintptr_t)c->thunks.lookup;
     }
     pthread_mutex_lock(&c->lock);
     room = c->num_states < MAX_STATES;
@@ -148,13 +148,12 @@ bool tcg_current(TcgCache *c, void *state, uint64_t *pc, uint32_t *word)
 _Noreturn void tcg_raise(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
-    void (*raise)(void);
+    void (*raise)(void) __attribute__((noreturn)); /* sanitizers are told of abandoned frames by this */
 
     memcpy(&raise, &c->thunks.raise, sizeof(raise));
     tcg_current(c, state, &rt->exit_pc, &rt->exit_word);
     rt->exit_reason = TCG_EXIT_RAISE;
     raise();
-    __builtin_unreachable();
 }
 
 void tcg_kick(void *state)

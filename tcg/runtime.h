@@ -57,7 +57,7 @@ enum {
     TCG_ACCESS_MMU_SHIFT = 8,
 };
 
-enum { TCG_RETURN_RING = 32, TCG_JUMP_TABLE = 1 << 16, TCG_REMEMBERED = 256 };
+enum { TCG_RETURNS = 256, TCG_JUMP_TABLE = 1 << 16, TCG_REMEMBERED = 256 };
 
 typedef struct TcgRuntime {
     void *self;               /* the state */
@@ -76,7 +76,6 @@ typedef struct TcgRuntime {
     int64_t icount;
     uint64_t access_vaddr;    /* of the slow access under way */
     uint32_t access;
-    uint8_t ret_top;          /* byte offset in ret_ring of the newest entry */
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
 
     /*
@@ -92,7 +91,7 @@ typedef struct TcgRuntime {
 
     uint8_t bounce[64] __attribute__((aligned(64)));
     TcgTlb tlb[TCG_MMU_INDEXES];
-    uint64_t ret_ring[TCG_RETURN_RING];    /* host addresses of return stubs, or of the look-up */
+    uint64_t returns[TCG_RETURNS];         /* by stack address / 8: of a return stub, or the look-up */
     uint32_t jump_table[TCG_JUMP_TABLE];   /* of low pc bits: checked entry - start of code, 0: none */
 } TcgRuntime;
 

@@ -174,9 +174,9 @@ static void test_round_trip(void)
         "brz.w32 v21, b1, aux=1\n"
         "fence aux=3\n"
         "icount 0x5\n"
-        "push_ret 0x401020, slot=3\n"
+        "push_ret v2, 0x401020, slot=3\n"
         "exit_cond.z f13, 0x401020, slot=1\n"
-        "exit_ind v21, kind=2\n"
+        "exit_ind v21, v2, kind=2\n"
         "block b1\n"
         "brcond.no 0x800, b1\n"
         "br b1\n";

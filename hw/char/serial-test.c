@@ -1,4 +1,4 @@
-/* The 16550A through its ports, with a chardev whose other end is the test. */
+/* The 16550A, the parallel port and the debug console through their ports, with a chardev whose other end is the test. */
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "chardev/chardev.h"
 #include "hw/char/debugcon.gen.h"
+#include "hw/char/parallel.gen.h"
 #include "hw/char/serial.gen.h"
 #include "tests/devtest.h"
 
@@ -23,7 +24,7 @@ static Rig *new_rig(const char *driver, const char *props)
     g_autofree char *number = NULL;
     struct json_object *record = json_object_new_object();
 
-    r->t = devtest_new(&qclass_isa_serial, &qclass_isa_debugcon, &qclass_chardev_socket, &qclass_chardev_null);
+    r->t = devtest_new(&qclass_isa_serial, &qclass_isa_parallel, &qclass_isa_debugcon, &qclass_chardev_socket, &qclass_chardev_null);
     r->ctx = (ChardevContext){
         .tree = r->t->tree, .loop = r->t->loop, .clock = &r->t->m->clocks.clocks[CLOCK_REALTIME_NS],
     };
@@ -246,6 +247,37 @@ static void test_debugcon(void)
     free_rig(r);
 }
 
+static void test_parallel(void)
+{
+    Rig *r = new_rig("isa-parallel", "chardev=c0");
+    g_autofree char *error = NULL;
+    char buf[4096];
+
+    /* as firmware does it: data, strobe, wait until it is not busy */
+    devtest_script(r->t, "inb 0x379 = 0xdf; inb 0x37a = 0xcc; outb 0x378 80; inb 0x378 = 80; outb 0x37a 0x0d; inb 0x379 = 0x5f;"
+                         "outb 0x37a 0x0c; inb 0x379 = 0xdf; irq 7 = 0;"
+                         "outb 0x378 81; outb 0x37a 0x1d; irq 7 = 0; outb 0x37a 0x1c; irq 7 = 1; inb 0x379 = 0xdf; irq 7 = 0;"
+                         "outb 0x37a 0x2c; inb 0x378 = 0xff; outb 0x37a 8; inb 0x37b = 0xff");
+    assert_sent(r, "PQ");
+    devtest_outb(r->t, 0x37a, 0x0c);
+    for (unsigned i = 0; devtest_inb(r->t, 0x379) & 0x80; i++) { /* nobody reads: it gets busy */
+        devtest_script(r->t, "outb 0x378 65; outb 0x37a 0x0d; outb 0x37a 0x0c");
+        g_assert_cmpint(i, <, 10000000);
+    }
+    devtest_reload(r->t);
+    while (read(r->fd, buf, sizeof(buf)) > 0) {
+    }
+    devtest_run_loop(r->t);
+    g_assert_cmphex(devtest_inb(r->t, 0x379), ==, 0xdf);
+    devtest_add(r->t, "isa-parallel", NULL);
+    devtest_add(r->t, "isa-parallel", NULL);
+    devtest_script(r->t, "outb 0x278 1; outb 0x3bc 2; inb 0x278 = 1; inb 0x3bc = 2");
+    error = devtest_add_error(r->t, "isa-parallel", NULL);
+    g_assert_nonnull(strstr(error, "LPT1 to LPT3 are taken"));
+    devtest_fuzz(r->t, &(DevTestFuzz){.io_base = 0x378, .io_size = 8, .rounds = 5000});
+    free_rig(r);
+}
+
 static void test_fuzz(void)
 {
     Rig *r = new_serial();
@@ -275,6 +307,7 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/break", test_break);
     g_test_add_func("/serial/ports", test_ports);
     g_test_add_func("/serial/debugcon", test_debugcon);
+    g_test_add_func("/serial/parallel", test_parallel);
     g_test_add_func("/serial/fuzz", test_fuzz);
     return g_test_run();
 }

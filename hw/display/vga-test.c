@@ -243,6 +243,10 @@ static void test_vbe(void)
     g_assert_cmpuint(vga_vbe_read(&f->v, VBE_VIRT_HEIGHT), ==, SIZE / 2560);
     g_assert_cmpuint(f->vram[640 * 4 * 200 - 1], ==, 0);
     g_assert_cmpuint(f->vram[640 * 4 * 200], ==, 0xaa);
+    vga_vbe_write(&f->v, VBE_VIRT_WIDTH, 0xffff); /* wider than fits, no picture to fall back to */
+    vga_vbe_write(&f->v, VBE_XRES, 0);
+    vga_vbe_write(&f->v, VBE_YRES, 12000);
+    g_assert_cmpuint(vga_vbe_read(&f->v, VBE_VIRT_HEIGHT), ==, 0);
     fixture_free(f);
 }
 
@@ -267,7 +271,7 @@ static void set_palette(Fixture *f)
 
 static uint32_t color(unsigned n)
 {
-    return (n << 2 | n >> 4) << 16 | 0xff;
+    return (n << 2 | (n & 1) * 3) << 16 | 0xff;
 }
 
 static void geometry(Fixture *f, unsigned chars, unsigned lines, uint8_t max_scan, uint8_t offset)

@@ -62,7 +62,9 @@ static void vbe_fit(VgaCore *v)
     if (line && (uint64_t)line * r->vbe[VBE_YRES] > v->size) {
         r->vbe[VBE_VIRT_WIDTH] = r->vbe[VBE_XRES];
         line = vbe_line_bytes(r);
-        r->vbe[VBE_YRES] = (uint16_t)(v->size / line < r->vbe[VBE_YRES] ? v->size / line : r->vbe[VBE_YRES]);
+        if (line && v->size / line < r->vbe[VBE_YRES]) {
+            r->vbe[VBE_YRES] = (uint16_t)(v->size / line);
+        }
     }
     r->vbe[VBE_VIRT_HEIGHT] = (uint16_t)(line ? (v->size / line < 0xffff ? v->size / line : 0xffff) : 0);
 }

@@ -539,10 +539,11 @@ static void test_plug(void)
 
 static void test_fuzz(void)
 {
+    g_autofree uint8_t **order = g_new(uint8_t *, 65536 + 16);
     Env e;
 
     env_init(&e);
-    make_table(&e, 65536, 0, g_new(uint8_t *, 65536 + 16));
+    make_table(&e, 65536, 0, order);
     devtest_out(e.t, BM + 4, 4, TABLE);
     devtest_out(e.t, BM + 12, 4, TABLE);
     for (int i = 0; i < 40; i++) {

@@ -487,6 +487,9 @@ static void test_threads(void)
         v = take(r, 1);
         if (v >= 0) {
             wr(r, 1, EOI, 0);
+            /* Nothing may get in, and then it must: the sender and the vCPU look at each other's bits. */
+            intc(r, 1)->set_tpr(r->vcpu[1].intc_opaque, 15);
+            intc(r, 1)->set_tpr(r->vcpu[1].intc_opaque, 0);
             atomic_fetch_add(&senders[(v - 0x40) / 0x20].taken, 1);
             total++;
         }

@@ -101,11 +101,16 @@ static bool apic_pending(void *opaque)
     return deliverable(opaque) >= 0 || extint_pending(opaque);
 }
 
+/*
+ * Whoever changes what deliverable() looks at calls this after. The request word puts all those changes in an order: one
+ * who finds nothing looks again after his change of that word, and sees what others changed before theirs. So the last
+ * one leaves it right, even if a sender and the vCPU (TPR, ISR, LVT) have each missed the other's change at first.
+ */
 void apic_update(Apic *s)
 {
     if (!apic_pending(s)) {
         vcpu_clear_request(s->vcpu, VCPU_REQ_HARD);
-        if (!apic_pending(s)) { /* somebody may have set a bit, and the request, before we cleared it */
+        if (!apic_pending(s)) {
             return;
         }
     }
@@ -131,9 +136,7 @@ void apic_set_irr(Apic *s, uint8_t vector, bool level)
         vector_clear(s->st.tmr, vector);
     }
     vector_set(s->st.irr, vector);
-    if (deliverable(s) >= 0) {
-        vcpu_request(s->vcpu, VCPU_REQ_HARD);
-    }
+    apic_update(s);
 }
 
 /* True iff it was taken. */

@@ -114,10 +114,15 @@ static IrWidth word(unsigned bytes)
 /* Ten bytes at the end of a page go the precise way: as one access they would be 16. */
 static void within_page(X86Gen *g, IrAddr m, unsigned bytes)
 {
-    IrRef f;
+    IrRef f, linear;
+    uint64_t v;
 
     if (bytes == 10) {
-        f = ir_cmp(g->r, W32, ir_and(g->r, W32, g_linear(g, m), g_imm(g, 0xfff), NULL), g_imm(g, 0xff0));
+        linear = g_linear(g, m);
+        if (ir_is_const(g->r, linear, &v) && (v & 0xfff) <= 0xff0) {
+            return;
+        }
+        f = ir_cmp(g->r, W32, ir_and(g->r, W32, linear, g_imm(g, 0xfff), NULL), g_imm(g, 0xff0));
         ir_brcond(g->r, f, COND_A, g_cold_block(g, g->pc, LEAVE_ONE_INSN));
     }
 }

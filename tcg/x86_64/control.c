@@ -371,52 +371,92 @@ static X86Mem runtime_at(const X86Emit *e, size_t offset, unsigned index)
     return m;
 }
 
+/* (stack >> 3) & 255 in reg without flags; false when the host cannot. */
+static bool return_index(X86Emit *e, unsigned reg, unsigned stack)
+{
+    if (!(x86_host_features() & HOST_BMI2)) {
+        return false;
+    }
+    x86_vex_rr(&e->a, 0xf0 | X_0F3A | X_F2 | X_W, reg, NO_REG, stack); /* rorx */
+    x86_byte(&e->a, 3);
+    x86_rr(&e->a, 0xb6 | X_0F | X_RM8, W32, reg, reg);
+    return true;
+}
+
+/*
+ * The prediction is kept by the stack address of the return, not on a stack of our own: nothing to
+ * count up and down, and longjmp or another stack do not put it out of step.
+ */
 void x86_op_push_ret(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
-    TcgSlot *s = use_slot(e, in->aux, TCG_SLOT_RETURN, in->imm);
-    X86Mem top = runtime_at(e, offsetof(TcgRuntime, ret_top), NO_REG), next, ring;
-    unsigned t = x86_alloc(e, false), u = x86_alloc(e, false);
+    unsigned stack = x86_load(e, in->arg[0]), t = x86_alloc(e, false), u = x86_alloc(e, false);
+    X86Mem entry = runtime_at(e, offsetof(TcgRuntime, returns), t);
+    TcgSlot *s;
 
-    next = (X86Mem){ .base = (uint8_t)t, .index = NO_REG, .disp = 8 };
-    ring = runtime_at(e, offsetof(TcgRuntime, ret_ring), t);
-    x86_rm(&e->a, 0xb6 | X_0F, W32, t, &top);
-    x86_rm(&e->a, 0x8d, W32, t, &next);
-    x86_rm(&e->a, 0x88 | X_REG8, W8, t, &top);
-    x86_rr(&e->a, 0xb6 | X_0F | X_RM8, W32, t, t);
+    if (!return_index(e, t, stack)) {
+        return; /* the return goes by the table */
+    }
+    s = use_slot(e, in->aux, TCG_SLOT_RETURN, in->imm);
+    entry.scale = 3;
     /* lea u, [rip + stub] */
     x86_byte(&e->a, 0x48 | (u >> 3) << 2);
     x86_byte(&e->a, 0x8d);
     x86_byte(&e->a, (u & 7) << 3 | 5);
     s->patch = (uint32_t)(e->a.p - e->a.start);
     x86_i32(&e->a, 0);
-    x86_rm(&e->a, 0x89, W64, u, &ring);
+    x86_rm(&e->a, 0x89, W64, u, &entry);
+}
+
+/* r10 := the target, the result: a register with the index of the return's prediction. */
+static unsigned return_registers(X86Emit *e, const IrInsn *in, unsigned target, unsigned stack)
+{
+    unsigned t = e->scratch >> stack & 1 ? stack : x86_alloc(e, false);
+
+    return_index(e, t, stack);
+    if (t != R10) {
+        x86_mov(&e->a, R10, target);
+    } else if (e->scratch >> target & 1) {
+        x86_rr(&e->a, 0x87, W64, R10, target);
+        t = target;
+    } else {
+        x86_mov(&e->a, R11, R10);
+        x86_mov(&e->a, R10, target);
+        t = R11;
+    }
+    return t;
+}
+
+/* A jump through the table: r10 holds the pc. */
+static void jump_by_table(X86Emit *e)
+{
+    X86Mem table = runtime_at(e, offsetof(TcgRuntime, jump_table), R11);
+    X86Mem sum = { .base = R11, .index = R14 };
+
+    table.scale = 2;
+    x86_rr(&e->a, 0xb7 | X_0F, W32, R11, R10);
+    x86_rm(&e->a, 0x8b, W32, R11, &table);
+    x86_byte(&e->a, 0x4c); /* lea r14, [rip + base] */
+    x86_byte(&e->a, 0x8d);
+    x86_byte(&e->a, 0x35);
+    x86_i32(&e->a, 0);
+    x86_patch(e->a.p - 4, e->job->thunks->base - e->job->rx);
+    x86_rm(&e->a, 0x8d, W64, R11, &sum);
+    x86_rr(&e->a, 0xff, W32, 4, R11);
 }
 
 void x86_op_exit_ind(X86Emit *e, const IrInsn *in, const X86Row *row)
 {
+    bool predicted = in->aux == 2 && in->arg[1] != IR_NONE && (x86_host_features() & HOST_BMI2);
+    unsigned target = x86_load(e, in->arg[0]), stack = predicted ? x86_load(e, in->arg[1]) : NO_REG;
+
     x86_need_flags(e, e->guest_flags);
-    x86_load_into(e, R10, in->arg[0], W64);
-    if (in->aux == 2) {
-        X86Mem top = runtime_at(e, offsetof(TcgRuntime, ret_top), NO_REG);
-        X86Mem ring = runtime_at(e, offsetof(TcgRuntime, ret_ring), R11);
-        X86Mem down = { .base = R11, .index = NO_REG, .disp = -8 };
-        x86_rm(&e->a, 0xb6 | X_0F, W32, R11, &top);
-        x86_rm(&e->a, 0x8d, W32, R14, &down);
-        x86_rm(&e->a, 0x88 | X_REG8, W8, R14, &top);
-        x86_rm(&e->a, 0xff, W32, 4, &ring);
+    if (predicted) {
+        X86Mem entry = runtime_at(e, offsetof(TcgRuntime, returns), return_registers(e, in, target, stack));
+        entry.scale = 3;
+        x86_rm(&e->a, 0xff, W32, 4, &entry);
     } else {
-        X86Mem table = runtime_at(e, offsetof(TcgRuntime, jump_table), R11);
-        X86Mem sum = { .base = R11, .index = R14 };
-        table.scale = 2;
-        x86_rr(&e->a, 0xb7 | X_0F, W32, R11, R10);
-        x86_rm(&e->a, 0x8b, W32, R11, &table);
-        x86_byte(&e->a, 0x4c); /* lea r14, [rip + base] */
-        x86_byte(&e->a, 0x8d);
-        x86_byte(&e->a, 0x35);
-        x86_i32(&e->a, 0);
-        x86_patch(e->a.p - 4, e->job->thunks->base - e->job->rx);
-        x86_rm(&e->a, 0x8d, W64, R11, &sum);
-        x86_rr(&e->a, 0xff, W32, 4, R11);
+        x86_mov(&e->a, R10, target);
+        jump_by_table(e);
     }
 }
 

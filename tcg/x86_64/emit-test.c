@@ -144,9 +144,9 @@ static bool outside(const Host *h, uint64_t offset, unsigned size)
 }
 
 /* What tcg_raise() does: looks up the instruction and leaves. */
-static void raise_at(Host *h, uintptr_t host_pc)
+static _Noreturn void raise_at(Host *h, uintptr_t host_pc)
 {
-    void (*leave)(void);
+    void (*leave)(void) __attribute__((noreturn));
     TcgMapEntry e;
 
     g_assert_true(x86_map_find(h->map, h->map_size, (uint32_t)(host_pc - (uintptr_t)h->region), &e));

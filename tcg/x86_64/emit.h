@@ -2,7 +2,7 @@
  * The emitter for x86-64 hosts: one backward scan for liveness, one forward pass that
  * allocates registers and writes code. See docs/translator.md 2 to 4 for the contract.
  *
- * ret_ring and jump_table hold addresses of checked entries: code that compares the guest pc in r10 with
+ * returns and jump_table hold addresses of checked entries: code that compares the guest pc in r10 with
  * the region's own and goes to the shared look-up when it differs.
  */
 #ifndef TCG_X86_64_EMIT_H

@@ -101,40 +101,48 @@ static Opnd whereabouts(X86Emit *e, IrRef ref)
                                              : x86_state(e->guest->globals[v->global].offset) };
 }
 
+/* Both are somewhere, and an instruction can take them. */
+static bool usable(const X86Emit *e, const Recipe *r)
+{
+    return r->a != IR_NONE && !ir_is_inline(r->a) && located(e, r->a) && located(e, r->b);
+}
+
 /* Finds how f can be made again from what is at hand. */
 static bool find_recipe(const X86Emit *e, IrRef f, Recipe *r)
 {
     const IrInsn *d = ir_def(e->ir, f);
     IrRef result = f & ~3u;
 
-    *r = (Recipe){ .flags = f, .w = d->w };
+    *r = (Recipe){ .flags = f, .w = d->w, .a = d->arg[0], .b = d->arg[1] };
     switch (d->op) {
     case IR_cmp:
     case IR_sub:
-        r->a = d->arg[0];
-        r->b = d->arg[1];
-        break;
+        if (usable(e, r)) {
+            return true;
+        }
+        r->a = result;
+        r->how = RE_SUB;
+        return d->op == IR_sub && usable(e, r);
+    case IR_add:
+        r->a = result;
+        r->how = RE_ADD;
+        return usable(e, r);
+    case IR_neg:
+        r->a = r->b = result;
+        r->how = RE_NEG;
+        return usable(e, r);
     case IR_test:
-        r->a = d->arg[0];
-        r->b = d->arg[1];
-        r->test = true;
-        break;
+        r->how = RE_TEST;
+        return usable(e, r);
     case IR_and:
     case IR_or:
     case IR_xor:
         r->a = r->b = result;
-        r->test = true;
-        break;
+        r->how = RE_TEST;
+        return usable(e, r);
     default:
         return false;
     }
-    if (ir_is_inline(r->a) || !located(e, r->a) || !located(e, r->b)) {
-        return false;
-    }
-    if (!ir_is_inline(r->b) && e->val[r->a].reg == NO_REG && e->val[r->b].reg == NO_REG) {
-        return false; /* memory with memory */
-    }
-    return true;
 }
 
 static void alu_rr_or_imm(Asm *a, bool test, IrWidth w, const Opnd *oa, const Opnd *ob)
@@ -164,17 +172,60 @@ static void alu_rr_or_imm(Asm *a, bool test, IrWidth w, const Opnd *oa, const Op
     }
 }
 
+static void alu_on(Asm *a, unsigned digit, IrWidth w, unsigned reg, const Opnd *o)
+{
+    uint32_t wide = w == W8 ? 0 : 1;
+
+    if (o->kind == K_IMM) {
+        x86_rr(a, 0x80 | wide | X_RM8 * !wide, w, digit, reg);
+        x86_imm(a, w, o->imm);
+    } else if (o->kind == K_REG) {
+        x86_rr(a, digit << 3 | 2 | wide | (wide ? 0 : X_REG8 | X_RM8), w, reg, o->reg);
+    } else {
+        x86_rm(a, digit << 3 | 2 | wide | (wide ? 0 : X_REG8), w, reg, &o->mem);
+    }
+}
+
 void x86_remake(Asm *a, const Recipe *r, Opnd oa, Opnd ob)
 {
-    if (oa.kind == K_MEM && ob.kind == K_MEM) {
-        Opnd t = { .kind = K_REG, .reg = RDX };
-        x86_byte(a, 0x50 | RDX);
-        x86_rm(a, 0x8b, W64, RDX, &oa.mem);
-        alu_rr_or_imm(a, r->test, r->w, &t, &ob);
-        x86_byte(a, 0x58 | RDX);
+    static const uint8_t temporaries[] = { RAX, RCX, RDX };
+    unsigned n = 0, t;
+
+    if (r->how <= RE_TEST && (oa.kind == K_REG || ob.kind != K_MEM)) {
+        alu_rr_or_imm(a, r->how == RE_TEST, r->w, &oa, &ob);
         return;
     }
-    alu_rr_or_imm(a, r->test, r->w, &oa, &ob);
+    /* In a register of its own that is neither operand; push, pop and mov keep flags. */
+    while ((oa.kind == K_REG && oa.reg == temporaries[n]) || (ob.kind == K_REG && ob.reg == temporaries[n])) {
+        n++;
+    }
+    t = temporaries[n];
+    x86_byte(a, 0x50 | t);
+    if (oa.kind == K_REG) {
+        x86_mov(a, t, oa.reg);
+    } else {
+        x86_rm(a, 0x8b, W64, t, &oa.mem);
+    }
+    switch (r->how) {
+    case RE_SUB:
+        alu_on(a, 0, r->w, t, &ob);
+        alu_on(a, 7, r->w, t, &ob);
+        break;
+    case RE_ADD:
+        alu_on(a, 5, r->w, t, &ob);
+        alu_on(a, 0, r->w, t, &ob);
+        break;
+    case RE_NEG:
+        x86_rr(a, r->w == W8 ? 0xf6 | X_RM8 : 0xf7, r->w, 3, t);
+        x86_rr(a, r->w == W8 ? 0xf6 | X_RM8 : 0xf7, r->w, 3, t);
+        break;
+    default: {
+        Opnd o = { .kind = K_REG, .reg = (uint8_t)t };
+        alu_rr_or_imm(a, r->how == RE_TEST, r->w, &o, &ob);
+        break;
+    }
+    }
+    x86_byte(a, 0x58 | t);
 }
 
 /* The recipe's flags into EFLAGS, whose value nobody wants any more. */

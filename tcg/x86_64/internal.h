@@ -36,11 +36,17 @@ typedef struct {
     X86Mem mem;
 } Opnd;
 
+/*
+ * RE_CMP: cmp a, b. RE_TEST: test a, b. From a result r = a: RE_SUB: cmp r + b, b; RE_ADD: add of b to
+ * r - b; RE_NEG: neg of -r.
+ */
+typedef enum { RE_CMP, RE_TEST, RE_SUB, RE_ADD, RE_NEG } RecipeKind;
+
 /* How to make a flags value again: an ALU op on operands that are still somewhere. */
 typedef struct {
     IrRef flags;        /* 0: no recipe in use */
     IrRef a, b;         /* values that must not be lost */
-    bool test;          /* test a, a; else cmp a, b */
+    uint8_t how;        /* RecipeKind */
     IrWidth w;
 } Recipe;
 

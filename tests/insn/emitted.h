@@ -1,4 +1,7 @@
-/* Runs regions through the host's emitter as user mode does: guest addresses are the host's. */
+/*
+ * Runs regions through the host's emitter: as user mode does, guest addresses being the host's, and as system mode does, through the
+ * software TLB and its slow paths (guest addresses are the host's there too).
+ */
 #ifndef TESTS_INSN_EMITTED_H
 #define TESTS_INSN_EMITTED_H
 
@@ -9,7 +12,10 @@
 #include "tcg/interp.h"
 
 /* The state of a vCPU, made by the translator's runtime. */
-X86Cpu *emitted_new_cpu(void);
+X86Cpu *emitted_new_cpu(bool system);
+
+/* Before a case in system mode: an empty TLB, or one that hits wherever there is memory. */
+void emitted_reset_tlb(bool full);
 
 /* Emits and runs r, which begins at pc. False: *why says what the emitter cannot do. A fault in the code is IR_STOP_FAULT. */
 bool emitted_run(X86Cpu *cpu, const IrRegion *r, uint64_t pc, IrStop *stop, const char **why);

@@ -25,7 +25,8 @@ typedef struct {
     IrInterp it;
     const InsnCase *c;
     InsnResult *out;
-    bool emitted;            /* through the emitter, not the interpreter */
+    X86Cpu *cpus[2];         /* cpu is one of them */
+    GuestEngine engine;
     uint64_t loaded;         /* address of the last load */
     jmp_buf jump;            /* out of the helper that raises */
     TcgHelper wrapped[MAX_WRAPPED];
@@ -67,8 +68,6 @@ uint64_t x86_sys_check_segment(X86Cpu *cpu, uint64_t seg, uint64_t offset, uint6
 }
 
 /* REP in bulk: up to 5 elements, as far as they are all allowed. */
-static bool allowed(uint64_t addr, bool write);
-
 static uint64_t bulk(X86Cpu *cpu, uint64_t to, const uint64_t *from, uint64_t value, uint64_t elements, unsigned size)
 {
     uint64_t n = 0;
@@ -78,7 +77,7 @@ static uint64_t bulk(X86Cpu *cpu, uint64_t to, const uint64_t *from, uint64_t va
     }
     for (; n < elements && n < 5; n++) {
         uint64_t dst = to + n * size, src = from ? *from + n * size : dst;
-        if (!allowed(dst, true) || !allowed(dst + size - 1, true) || !allowed(src, false) || !allowed(src + size - 1, false)) {
+        if (!guest_allowed(dst, true) || !guest_allowed(dst + size - 1, true) || !guest_allowed(src, false) || !guest_allowed(src + size - 1, false)) {
             break;
         }
         if (from) {
@@ -155,7 +154,7 @@ static void wrap_calls(IrRegion *r)
 
 /* Guest memory */
 
-static bool allowed(uint64_t addr, bool write)
+bool guest_allowed(uint64_t addr, bool write)
 {
     if (addr >= CODE && addr < CODE + CODE_SIZE) {
         return true;
@@ -164,14 +163,14 @@ static bool allowed(uint64_t addr, bool write)
     return (addr >= DATA_RW && addr < (write ? DATA_RO : DATA_RO + PAGE)) || (addr >= STACK && addr < STACK + STACK_SIZE);
 }
 
-static bool access_ok(uint64_t addr, unsigned size, bool write)
+bool guest_access(uint64_t addr, unsigned size, bool write)
 {
     uint64_t last = addr + size - 1, bad = addr;
     InsnState *s = &guest.out->st;
 
-    if (allowed(addr, write)) {
+    if (guest_allowed(addr, write)) {
         bad = last & ~(uint64_t)(PAGE - 1);
-        if (last / PAGE == addr / PAGE || allowed(last, write)) {
+        if (last / PAGE == addr / PAGE || guest_allowed(last, write)) {
             return true;
         }
     }
@@ -181,14 +180,14 @@ static bool access_ok(uint64_t addr, unsigned size, bool write)
         return false;
     }
     s->vector = EXC_PF;
-    s->error = 4 | (write ? 2 : 0) | (allowed(bad, false) ? 1 : 0);
+    s->error = 4 | (write ? 2 : 0) | (guest_allowed(bad, false) ? 1 : 0);
     s->address = bad;
     return false;
 }
 
 uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
 {
-    if (!access_ok(addr, (unsigned)bytes, true)) {
+    if (!guest_access(addr, (unsigned)bytes, true)) {
         longjmp(guest.jump, 1);
     }
     return 0;
@@ -197,7 +196,7 @@ uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
     guest.loaded = addr;
-    if (access_ok(addr, size, false)) {
+    if (guest_access(addr, size, false)) {
         memcpy(buf, (void *)(uintptr_t)addr, size);
         return true;
     }
@@ -206,7 +205,7 @@ static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned
 
 static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, unsigned mmu)
 {
-    if (access_ok(addr, size, true)) {
+    if (guest_access(addr, size, true)) {
         memcpy((void *)(uintptr_t)addr, buf, size);
         return true;
     }
@@ -216,7 +215,7 @@ static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, u
 static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 {
     /* It is the load that says where; the interpreter stores only afterwards, which the host's FPU could not undo. */
-    if (in->op == IR_native_xm && !(in->imm & TCG_NATIVE_LOADS) && !access_ok(guest.loaded, ir_width_bytes(in->w), true)) {
+    if (in->op == IR_native_xm && !(in->imm & TCG_NATIVE_LOADS) && !guest_access(guest.loaded, ir_width_bytes(in->w), true)) {
         return false;
     }
     if (hostop_run(guest.cpu, in, io)) {
@@ -378,7 +377,7 @@ static bool step(uint64_t *key)
     if (guest.out->refused) {
         return false;
     }
-    if (!guest.emitted) {
+    if (guest.engine == GUEST_INTERPRETED) {
         stop = ir_interp(&guest.it, &guest.region);
     } else if (!run_emitted(t.pc, &stop)) {
         return false;
@@ -410,23 +409,28 @@ static bool step(uint64_t *key)
 
 void guest_init(void)
 {
-    guest.cpu = emitted_new_cpu();
-    memset(guest.cpu->features, 0xff, sizeof(guest.cpu->features));
+    guest.cpus[0] = emitted_new_cpu(false);
+    guest.cpus[1] = emitted_new_cpu(true);
+    guest.cpu = guest.cpus[0];
+    memset(guest.cpus[0]->features, 0xff, sizeof(guest.cpu->features));
+    memset(guest.cpus[1]->features, 0xff, sizeof(guest.cpu->features));
     ir_region_init(&guest.region, &x86_tcg_guest);
 }
 
-void guest_run(const InsnCase *c, InsnResult *out, bool emitted)
+void guest_run(const InsnCase *c, InsnResult *out, GuestEngine engine)
 {
     uint8_t *code = (uint8_t *)(uintptr_t)CODE + CODE_START;
     uint64_t key = mode_key(c->mode), base = c->mode == MODE_16 ? CODE : 0;
-    X86Cpu *cpu = guest.cpu;
+    X86Cpu *cpu = guest.cpus[engine == GUEST_SYSTEM];
 
+    guest.cpu = cpu;
     memset(&out->st, 0, sizeof(out->st));
     out->st.vector = -1;
     out->refused = NULL;
     guest.c = c;
     guest.out = out;
-    guest.emitted = emitted;
+    guest.engine = engine;
+    emitted_reset_tlb(c->in.gpr[R_RAX] & 4);
     guest.it = (IrInterp){ .state = cpu, .load = load, .store = store, .native = native, .max_steps = 5000000,
                            .memory = guest.it.memory, .memory_size = guest.it.memory_size };
     insn_memory_put(c->mem);

@@ -265,6 +265,7 @@ static bool check(const InsnCase *c, InsnResult host, InsnResult *ours, const ch
 
 static bool run_case(const InsnCase *c, const Options *o, Count *count)
 {
+    static const char *const engines[] = { "interpreted", "emitted, user", "emitted, system" };
     static InsnResult host, ours;
     bool ok = true;
 
@@ -272,10 +273,10 @@ static bool run_case(const InsnCase *c, const Options *o, Count *count)
     native_run(c, &host);
     count->cases++;
     count->faults += host.st.vector >= 0;
-    for (int emitted = 0; emitted <= 1; emitted++) {
+    for (GuestEngine e = 0; e < GUEST_ENGINES; e++) {
         memset(&ours, 0, sizeof(ours));
-        guest_run(c, &ours, emitted);
-        ok &= check(c, host, &ours, emitted ? "emitted" : "interpreted", o, count);
+        guest_run(c, &ours, e);
+        ok &= check(c, host, &ours, engines[e], o, count);
     }
     return ok;
 }

@@ -83,7 +83,11 @@ void insn_memory_put(const uint8_t *mem);
 
 /* Translated: see guest.c. */
 void guest_init(void);
-void guest_run(const InsnCase *c, InsnResult *out, bool emitted);
+typedef enum { GUEST_INTERPRETED, GUEST_USER, GUEST_SYSTEM, GUEST_ENGINES } GuestEngine; /* user, system: see emitted.h */
+void guest_run(const InsnCase *c, InsnResult *out, GuestEngine engine);
+/* Whether there is memory; the second notes what fault it is if not. */
+bool guest_allowed(uint64_t addr, bool write);
+bool guest_access(uint64_t addr, unsigned size, bool write);
 _Noreturn void guest_refuse(const char *what); /* ends the case: not for this harness */
 
 /* Makes case number n of a row. False: the row is not for this harness in this mode. */
