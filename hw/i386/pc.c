@@ -419,6 +419,15 @@ static bool pc_finish_create(Machine *m, Error **errp)
     return true;
 }
 
+static void pc_wakeup(Machine *m, bool power_button)
+{
+    PcMachine *pc = pc_machine(m);
+
+    if (pc->pm) {
+        piix4_pm_wakeup(pc->pm, power_button);
+    }
+}
+
 static void pc_powerdown(Machine *m)
 {
     PcMachine *pc = pc_machine(m);
@@ -459,6 +468,7 @@ static const MachineOps pc_ops = {
     .create = pc_create,
     .finish_create = pc_finish_create,
     .powerdown = pc_powerdown,
+    .wakeup = pc_wakeup,
     .nmi = pc_nmi,
     .max_cpus = MAX_CPUS,
     .max_dies = MAX_DIES,
