@@ -40,8 +40,11 @@ typedef struct TcgAccel {
     /* Held for reading by vCPUs that run, for writing to throw all translations away. */
     pthread_rwlock_t running;
     _Atomic bool flush_wanted;
-    FairMutex turn;                          /* thread=single: who may run */
-    _Atomic uint32_t waiting;                /* for turn */
+    /* thread=single: who may run, in the order they came */
+    Mutex turn_lock;                         /* LOCK_LEAF: guards serving and next_turn */
+    Cond turn;
+    uint64_t next_turn, serving;
+    _Atomic uint32_t waiting;
     _Atomic uint32_t uncached;               /* regions of code that is not in RAM */
     _Atomic uint64_t code_writes, invalidations, flushes, page_flushes, interpreted, guest_insns;
 } TcgAccel;
@@ -75,8 +78,8 @@ typedef struct TcgVcpu {
     bool deliver;              /* an exception waits for arch->deliver */
     bool force_one;            /* the next region has one instruction: it writes to code */
     bool in_one;               /* that is running */
+    uint32_t regions_run;      /* since tcg_run was entered */
     int fault_code;            /* si_code of a SIGFPE in translated code, or 0 */
-    int64_t slice_end;         /* thread=single: until when others wait for their turn */
     vaddr page_mask;
     uint64_t last_key;
     TcgSlot *slot;             /* the exit that was taken, to be linked */

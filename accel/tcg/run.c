@@ -10,7 +10,7 @@
 #include "util/log.h"
 #include "util/rcu.h"
 
-enum { TURN_NS = 1000000 };
+enum { TURN_NS = 1000000, TURN_MIN = 64 /* times round the loop */ };
 
 /* Leaving ------------------------------------------------------------------ */
 
@@ -215,7 +215,7 @@ static bool look_around(TcgVcpu *t)
     if (atomic_load(&t->accel->flush_wanted)) {
         yield_cache(t);
     }
-    if (t->accel->waiting && clock_host_monotonic_ns() >= t->slice_end) {
+    if (t->accel->waiting && t->regions_run++ >= TURN_MIN) {
         return true;
     }
     if (requests == 0) {
@@ -268,18 +268,31 @@ static VcpuExit loop(TcgVcpu *t)
     }
 }
 
-/* thread=single: FIFO turns of TURN_NS when others wait. */
-static void take_turn(TcgVcpu *t)
+/* thread=single: turns in order; who waits longer than TURN_NS kicks who runs. */
+static void take_turn(TcgAccel *a)
 {
-    TcgAccel *a = t->accel;
+    uint64_t mine;
 
     a->waiting++;
-    for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
-        tcg_kick_vcpu(a->accel.vcpus[n]);
+    mutex_lock(&a->turn_lock);
+    mine = a->next_turn++;
+    while (a->serving != mine) {
+        if (!cond_wait_until(&a->turn, &a->turn_lock, clock_host_monotonic_ns() + TURN_NS)) {
+            for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
+                tcg_kick_vcpu(a->accel.vcpus[n]);
+            }
+        }
     }
-    fair_mutex_lock(&a->turn);
+    mutex_unlock(&a->turn_lock);
     a->waiting--;
-    t->slice_end = clock_host_monotonic_ns() + TURN_NS;
+}
+
+static void give_turn(TcgAccel *a)
+{
+    mutex_lock(&a->turn_lock);
+    a->serving++;
+    cond_broadcast(&a->turn);
+    mutex_unlock(&a->turn_lock);
 }
 
 VcpuExit tcg_run(Vcpu *v)
@@ -288,11 +301,12 @@ VcpuExit tcg_run(Vcpu *v)
     VcpuExit e;
 
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {
-        take_turn(t);
+        take_turn(t->accel);
     }
     rcu_enter();
     pthread_rwlock_rdlock(&t->accel->running);
     t->slot = NULL;
+    t->regions_run = 0;
     if (setjmp(t->env)) {
         left(t, t->it.guest_pc, t->it.guest_word); /* from the interpreter, or outside of regions: moved */
         t->interpreting = false;
@@ -301,7 +315,7 @@ VcpuExit tcg_run(Vcpu *v)
     pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {
-        fair_mutex_unlock(&t->accel->turn);
+        give_turn(t->accel);
     }
     return e;
 }

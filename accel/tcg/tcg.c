@@ -205,7 +205,8 @@ static bool tcg_realize(Object *o, Error **errp)
     pthread_rwlockattr_destroy(&attr);
     tcg_install_signals();
     mutex_init(&a->lock, LOCK_TRANSLATE);
-    fair_mutex_init(&a->turn, LOCK_UNORDERED);
+    mutex_init(&a->turn_lock, LOCK_LEAF);
+    cond_init(&a->turn);
     a->listener = (MemoryListener){ .commit = map_changed, .code_written = device_wrote_code,
                                     .dirty_cleared = dirty_cleared };
     if (a->accel.map) {
@@ -234,7 +235,8 @@ static void tcg_unrealize(Object *o)
     tcg_cache_free(a->cache);
     a->cache = NULL;
     pthread_rwlock_destroy(&a->running);
-    fair_mutex_finish(&a->turn);
+    cond_finish(&a->turn);
+    mutex_finish(&a->turn_lock);
     mutex_finish(&a->lock);
 }
 

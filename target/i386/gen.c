@@ -447,14 +447,14 @@ IrRef g_check_ind(X86Gen *g, IrRef ip)
     return g_code64(g) ? ip : ir_lea(g->r, W32, ip, IR_NONE, g->base, 0);
 }
 
-void g_jump_ind(X86Gen *g, IrRef pc, unsigned kind)
+void g_jump_ind(X86Gen *g, IrRef pc, IrRef sp, unsigned kind)
 {
     if (g->single) {
         ir_sts(g->r, W64, G_CPU(pc), pc);
         g_leave_here(g, LEAVE_LOOKUP);
         return;
     }
-    ir_exit_ind(g->r, pc, kind);
+    ir_exit_ind(g->r, pc, sp, kind);
     g->done = true;
 }
 

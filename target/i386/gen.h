@@ -147,7 +147,7 @@ void g_check_target(X86Gen *g, vaddr pc);
 IrRef g_check_ind(X86Gen *g, IrRef ip);
 void g_jump(X86Gen *g, vaddr pc);
 void g_jump_if(X86Gen *g, IrRef flags, IrCond cond, vaddr pc); /* the body goes on when not */
-void g_jump_ind(X86Gen *g, IrRef pc, unsigned kind);    /* kind of exit_ind */
+void g_jump_ind(X86Gen *g, IrRef pc, IrRef sp, unsigned kind);    /* as exit_ind; sp: of the return address, when it is one */
 void g_raise(X86Gen *g, unsigned vector, uint32_t error);
 void g_ud(X86Gen *g);
 /* Back to the run loop at pc; x86 state is complete. */

@@ -79,7 +79,7 @@ static void push_return(X86Gen *g)
 {
     g_push(g, g->in.osize, g_imm(g, g_next_ip(g)));
     if (!g->single) {
-        ir_push_ret(g->r, g->next, g->num_slots++);
+        ir_push_ret(g->r, g_reg(g, R_RSP), g->next, g->num_slots++);
     }
 }
 
@@ -99,23 +99,24 @@ void gen_call_ind(X86Gen *g)
     g_attention(g);
     pc = g_check_ind(g, g_load(g, 0));
     push_return(g);
-    g_jump_ind(g, pc, IND_CALL);
+    g_jump_ind(g, pc, IR_NONE, IND_CALL);
 }
 
 void gen_jmp_ind(X86Gen *g)
 {
     g_attention(g);
-    g_jump_ind(g, g_check_ind(g, g_load(g, 0)), IND_JUMP);
+    g_jump_ind(g, g_check_ind(g, g_load(g, 0)), IR_NONE, IND_JUMP);
 }
 
 void gen_ret(X86Gen *g)
 {
-    IrRef pc;
+    IrRef pc, sp;
 
     g_attention(g);
     pc = g_check_ind(g, g_stack_load(g, g->in.osize, 0));
+    sp = g_reg(g, R_RSP); /* where push_return's was after the push */
     g_add_rsp(g, ir_width_bytes(g->in.osize) + (int64_t)g->in.imm);
-    g_jump_ind(g, pc, IND_RETURN);
+    g_jump_ind(g, pc, sp, IND_RETURN);
 }
 
 /* Far transfers: the helper has set where to go on. */

@@ -197,7 +197,7 @@ static void take_init(X86Cpu *c)
         v->intc->reset(v->intc_opaque, true);
     }
     c->st.wait_for_sipi = !(base & 1 << 8);
-    vcpu_clear_request(v, VCPU_REQ_SIPI | VCPU_REQ_NMI | VCPU_REQ_HARD);
+    vcpu_clear_request(v, VCPU_REQ_NMI | VCPU_REQ_HARD); /* a SIPI may have come already, right behind the INIT */
     atomic_store(&v->halted, c->st.wait_for_sipi);
     tcg_tlb_flush(v);
 }
