@@ -48,6 +48,7 @@ def test_version_and_help():
     assert "reconnect-ms=<uint32>" in run("-chardev", "socket,help")[1]
     assert run("-display", "none", "-machine", "accel=kvm:tcg", "-device", "?")[0] == 0
     assert "guest_errors" in run("-d", "help")[1]
+    assert "/usr/share/seabios\n" in run("-L", "help")[1]
 
 
 def test_introspect():
@@ -95,6 +96,11 @@ def test_pidfile_and_daemonize(tmp_path):
     assert not os.path.exists(f"{tmp_path}/pid")
     status, out, err = run("-M", "none", "-qmp", "unix:/nonexist/q,server=on,wait=off", "-daemonize")
     assert status == 1 and "Failed to bind socket" in err
+
+
+def test_message_stamps():
+    err = run("-M", "none", "-msg", "timestamp=on,guest-name=on", "-name", "guest1", "-device", "foo")[2]
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z guest1 qemu-system-x86_64: -device foo: ", err)
 
 
 def test_config_files(tmp_path):
