@@ -321,6 +321,13 @@ static bool has_serial(const System *s)
 
 static bool asked_for_monitor(const System *s)
 {
+    for (size_t i = 0; i < s->options.len; i++) {
+        const QOptionRecord *r = s->options.items[i];
+
+        if (!strcmp(r->option->item.name, "serial") && !strncmp(plain_text(r), "mon:", 4)) {
+            return true;
+        }
+    }
     return option_given(s, "monitor") || option_given(s, "qmp") || option_given(s, "qmp-pretty") || option_given(s, "mon");
 }
 

@@ -132,6 +132,17 @@ def test_nographic_monitor():
         assert e.end() == 0
 
 
+@pytest.mark.parametrize("args", [["-nographic", "-serial", "mon:stdio"], ["-serial", "mon:stdio"], ["-nographic"],
+                                  ["-chardev", "stdio,id=c,mux=on", "-mon", "c", "-serial", "chardev:c"]])
+def test_serial_and_monitor_on_stdio(args):
+    """The serial port has the focus; Ctrl-A c is the monitor."""
+    with Emulator(*args, machine=("-M", "pc", "-accel", "qtest", "-m", "16", "-vga", "none"), qmp=False) as e:
+        e.io.send("\x01c")
+        assert e.io.until("(qemu) ") == b"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) "
+        e.io.send("quit\r")
+        assert e.end() == 0
+
+
 def test_linked_libraries():
     """What is linked costs time at each start."""
     out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
