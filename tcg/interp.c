@@ -213,6 +213,9 @@ static void vec_arg(Run *run, IrRef ref, uint8_t *out)
 static void do_native(Run *run, const IrInsn *in)
 {
     const IrOpDef *def = &ir_ops[in->op];
+    bool x87 = in->op == IR_native_xm, x87_writes = x87 && (in->imm & TCG_NATIVE_WRITES);
+    bool reads = (def->flags & IR_T_READ) && !x87_writes;
+    bool writes = x87 ? x87_writes : def->flags & IR_T_WRITE;
     IrNativeIo io;
     unsigned nvec = 0;
 
@@ -228,14 +231,14 @@ static void do_native(Run *run, const IrInsn *in)
         stop_at(run, IR_STOP_NO_NATIVE, run->guest_pc, 0);
         return;
     }
-    if ((def->flags & IR_T_READ) && !load(run, in, io.mem, ir_width_bytes(in->w))) {
+    if (reads && !load(run, in, io.mem, ir_width_bytes(in->w))) {
         return;
     }
     if (!run->it->native(run->it, in, &io)) {
         fault(run);
         return;
     }
-    if ((def->flags & IR_T_WRITE) && !(in->imm & TCG_NATIVE_LOADS) && !store(run, in, io.mem, ir_width_bytes(in->w))) {
+    if (writes && !store(run, in, io.mem, ir_width_bytes(in->w))) {
         return;
     }
     memcpy(run->vec[run->n], io.result, 64);
@@ -293,7 +296,7 @@ static void run_memory(Run *run, const IrInsn *in)
         do_cmpxchg2(run, in);
         break;
     case IR_fence:
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        __asm__ volatile("" : : : "memory"); /* one thread: only the compiler could reorder */
         break;
     default:
         if (in->op >= IR_native && in->op <= IR_native_xm) {
@@ -394,8 +397,6 @@ static uint32_t run_control(Run *run, const IrInsn *in)
     case IR_insn:
         run->guest_pc = in->imm;
         run->guest_word = in->arg[0];
-        run->it->guest_pc = in->imm;
-        run->it->guest_word = in->arg[0];
         break;
     case IR_br:
         return run->blocks[in->imm];
@@ -453,26 +454,16 @@ static void step(Run *run)
     run->n++;
 }
 
-static void reserve(IrInterp *it, size_t size)
-{
-    if (size > it->memory_size) {
-        free(it->memory);
-        it->memory = malloc(size);
-        it->memory_size = size;
-        if (!it->memory) {
-            abort(); /* out of memory for one region */
-        }
-    }
-}
-
 IrStop ir_interp(IrInterp *it, const IrRegion *r)
 {
     Run run = { .it = it, .r = r };
     uint64_t steps = 0;
 
-    reserve(it, r->num_insns * (4 * sizeof(run.val[0]) + sizeof(run.vec[0])));
-    run.vec = it->memory;
-    run.val = (uint64_t *)(run.vec + r->num_insns);
+    run.val = calloc(r->num_insns, 4 * sizeof(run.val[0]));
+    run.vec = calloc(r->num_insns, sizeof(run.vec[0]));
+    if (!run.val || !run.vec) {
+        abort(); /* a tool for tests: there is no one to tell */
+    }
     for (uint32_t n = 0; n < r->num_insns; n++) {
         if (r->insns[n].op == IR_block) {
             run.blocks[r->insns[n].imm] = n;
@@ -485,12 +476,7 @@ IrStop ir_interp(IrInterp *it, const IrRegion *r)
         }
         step(&run);
     }
+    free(run.val);
+    free(run.vec);
     return run.stop;
-}
-
-void ir_interp_finish(IrInterp *it)
-{
-    free(it->memory);
-    it->memory = NULL;
-    it->memory_size = 0;
 }

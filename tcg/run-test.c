@@ -173,7 +173,7 @@ typedef struct {
     Cpu *cpu;
     uint64_t stack[4096];
     unsigned translated, flushes, entered;
-    volatile bool stop;
+    bool stop; /* atomic */
 } Machine;
 
 static __thread Machine *running; /* for the signal handler */
@@ -231,7 +231,7 @@ static TcgExitReason run(Machine *m, const void *start)
         why = tcg_enter(m->cache, cpu, r);
         slot = why == TCG_EXIT_LINK ? cpu->rt.exit_slot : NULL;
         pc = cpu->rt.exit_pc;
-        if ((why != TCG_EXIT_LINK && why != TCG_EXIT_LOOKUP) || m->stop) {
+        if ((why != TCG_EXIT_LINK && why != TCG_EXIT_LOOKUP) || __atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
             cpu->pc = pc;
             return why;
         }
@@ -505,7 +505,7 @@ static void *kick_later(void *opaque)
     Machine *m = opaque;
 
     g_usleep(20000);
-    m->stop = true;
+    __atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
     tcg_kick(m->cpu);
     return NULL;
 }
@@ -600,6 +600,7 @@ static void test_fork(void)
     m->cpu->r[1] = 10;
     g_assert_cmpint(run(m, fib), ==, TCG_EXIT_LEAVE);
     tcg_stats(m->cache, &before);
+    tcg_fork_prepare(m->cache);
     pid = fork();
     if (pid == 0) {
         bool ok = tcg_fork_child(m->cache, NULL);
@@ -610,6 +611,7 @@ static void test_fork(void)
         ok = ok && run(m, fib) == TCG_EXIT_LEAVE && m->cpu->r[0] == 89;
         _exit(ok ? 0 : 1);
     }
+    tcg_fork_parent(m->cache);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     m->cpu->r[1] = 12;
@@ -630,11 +632,13 @@ static void test_log(void)
     FILE *f = open_memstream(&text, &size);
 
     machine_init(m, NULL, 0);
-    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OUT_ASM);
+    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OP_OPT | TCG_LOG_OUT_ASM);
     g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
     fclose(f);
     g_assert_nonnull(strstr(text, "set r0, 0x3\n"));
+    g_assert_nonnull(strstr(text, "OP after optimization at 0x"));
     g_assert_nonnull(strstr(text, "OUT at 0x"));
+    g_test_message("%s", text);
     free(text);
     machine_finish(m, false);
     g_free(m);

@@ -79,8 +79,10 @@ typedef struct TcgRuntime {
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
 
     /*
-     * Slow accesses of system mode, set by accel/tcg. load fills rt->bounce, store takes
-     * it from there; both may tcg_raise(). retaddr is the host address for the pc map.
+     * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
+     * fills rt->bounce; with TCG_ACCESS_WRITE it reads nothing and only checks that the
+     * write will be allowed (all pages of it); with TCG_ACCESS_RMW it does both. Then slow_store
+     * writes from rt->bounce. retaddr is the host address for the pc map.
      */
     void (*slow_load)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
     void (*slow_store)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
@@ -199,7 +201,12 @@ bool tcg_page_has_code(TcgCache *c, uint64_t phys);
 /* Removes everything. Exclusive: see above. */
 void tcg_flush(TcgCache *c);
 
-/* The child of a fork gets code of its own, before it runs any. Exclusive. */
+/*
+ * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
+ * code of its own before it runs any; false when there is no memory for that.
+ */
+void tcg_fork_prepare(TcgCache *c);
+void tcg_fork_parent(TcgCache *c);
 bool tcg_fork_child(TcgCache *c, Error **errp);
 
 /* Runs r until something wants the loop; all globals and flags are then in their slots. */
@@ -227,8 +234,8 @@ bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *wo
 /* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
 void tcg_kick(void *state);
 
-/* -d op, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
-enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2 };
+/* -d op, op_opt, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
+enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2, TCG_LOG_OP_OPT = 4 };
 void tcg_log(TcgCache *c, FILE *log, unsigned what);
 
 typedef struct {

@@ -243,6 +243,8 @@ static void test_modes(void)
     wr(r, 0, ICR, 0x4600 | 0x9f);
     g_assert_cmphex(r->vcpu[1].requests, ==, VCPU_REQ_INIT | VCPU_REQ_SIPI);
     g_assert_cmphex(r->sipi[1], ==, 0x9f);
+    wr(r, 0, ICR, 0x4500); /* INIT drops the SIPI of before */
+    g_assert_cmphex(r->vcpu[1].requests, ==, VCPU_REQ_INIT);
     wr(r, 0, ICR, 0xc4400); /* NMI to all others */
     g_assert_cmphex(r->vcpu[0].requests, ==, 0);
     g_assert_cmphex(r->vcpu[3].requests, ==, VCPU_REQ_NMI);

@@ -161,6 +161,8 @@ static bool apic_take(Apic *s, ApicDelivery mode, uint8_t vector, bool level)
         vcpu_request(s->vcpu, VCPU_REQ_NMI);
         return true;
     case APIC_INIT:
+        /* A SIPI before it means nothing, one after it must last until the vCPU has come to its INIT. */
+        vcpu_clear_request(s->vcpu, VCPU_REQ_SIPI);
         vcpu_request(s->vcpu, VCPU_REQ_INIT);
         return true;
     case APIC_SIPI:
