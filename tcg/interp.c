@@ -397,6 +397,8 @@ static uint32_t run_control(Run *run, const IrInsn *in)
     case IR_insn:
         run->guest_pc = in->imm;
         run->guest_word = in->arg[0];
+        run->it->guest_pc = in->imm;
+        run->it->guest_word = in->arg[0];
         break;
     case IR_br:
         return run->blocks[in->imm];
@@ -454,16 +456,26 @@ static void step(Run *run)
     run->n++;
 }
 
+static void reserve(IrInterp *it, size_t size)
+{
+    if (size > it->memory_size) {
+        free(it->memory);
+        it->memory = malloc(size);
+        it->memory_size = size;
+        if (!it->memory) {
+            abort(); /* out of memory for one region */
+        }
+    }
+}
+
 IrStop ir_interp(IrInterp *it, const IrRegion *r)
 {
     Run run = { .it = it, .r = r };
     uint64_t steps = 0;
 
-    run.val = calloc(r->num_insns, 4 * sizeof(run.val[0]));
-    run.vec = calloc(r->num_insns, sizeof(run.vec[0]));
-    if (!run.val || !run.vec) {
-        abort(); /* a tool for tests: there is no one to tell */
-    }
+    reserve(it, r->num_insns * (4 * sizeof(run.val[0]) + sizeof(run.vec[0])));
+    run.vec = it->memory;
+    run.val = (uint64_t *)(run.vec + r->num_insns);
     for (uint32_t n = 0; n < r->num_insns; n++) {
         if (r->insns[n].op == IR_block) {
             run.blocks[r->insns[n].imm] = n;
@@ -476,7 +488,12 @@ IrStop ir_interp(IrInterp *it, const IrRegion *r)
         }
         step(&run);
     }
-    free(run.val);
-    free(run.vec);
     return run.stop;
+}
+
+void ir_interp_finish(IrInterp *it)
+{
+    free(it->memory);
+    it->memory = NULL;
+    it->memory_size = 0;
 }

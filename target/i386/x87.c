@@ -208,7 +208,7 @@ void gen_x87_store(X86Gen *g)
     if (bytes == 10) {
         store_ten(g, m);
     } else {
-        ir_native_xm(g->r, word(bytes), m, host_template(g));
+        ir_native_xm(g->r, word(bytes), m, host_template(g) | TCG_NATIVE_WRITES);
     }
     remember(g, offset);
 }

@@ -422,6 +422,9 @@ static void native_load(X86Emit *e, const IrInsn *in)
     }
     dst = vec_dst(e, old, s, form == NF_RVM4 ? in->arg[2] : IR_NONE, true);
     acc = x86_access(e, in, in->w);
+    if (!e->job->user) {
+        fault_point(e, t); /* the TLB compare has used EFLAGS */
+    }
     ins_rm(e, t, dst, vvvv, &acc.m);
     tail(e, t, is4);
     x86_access_done(e, &acc);
