@@ -152,6 +152,20 @@ def test_linked_libraries():
     assert names <= allowed, names - allowed
 
 
+def test_start_up_is_cheap():
+    """From exec to the first answer, and memory of our own. The bounds are far above what is measured, for slow machines."""
+    times = []
+    for _ in range(5):
+        start = time.monotonic()
+        with Emulator() as e:
+            e.qmp.ok("query-status")
+            times.append(time.monotonic() - start)
+            rollup = open(f"/proc/{e.p.pid}/smaps_rollup").read()
+    if "libasan" not in subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout:
+        assert min(times) < 0.1
+        assert int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) < 10240
+
+
 def test_random_command_lines():
     """No words crash it: it ends with a status, quickly. Options that write or wait are left out."""
     rng = random.Random(3)
