@@ -83,6 +83,7 @@ static bool set_smbios(PcMachine *pc, Error **errp)
     x86_cpuid(x86_cpu(pc->m.vcpus[0]), 1, 0, signature);
     c.cpu_eax = signature[0];
     c.cpu_edx = signature[3];
+    memcpy(c.uuid, pc->m.uuid, sizeof(c.uuid));
     smbios_build(&c, &tables, &anchor);
     return set_file(pc, SMBIOS_FILE_TABLES, tables, errp) && set_file(pc, SMBIOS_FILE_ANCHOR, anchor, errp);
 }

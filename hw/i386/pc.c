@@ -431,6 +431,15 @@ static void pc_reset(Machine *m, ObjectResetKind kind)
     }
 }
 
+static void pc_wakeup(Machine *m, bool power_button)
+{
+    PcMachine *pc = pc_machine(m);
+
+    if (pc->pm) {
+        piix4_pm_wakeup(pc->pm, power_button);
+    }
+}
+
 static void pc_powerdown(Machine *m)
 {
     PcMachine *pc = pc_machine(m);
@@ -472,6 +481,7 @@ static const MachineOps pc_ops = {
     .finish_create = pc_finish_create,
     .reset = pc_reset,
     .powerdown = pc_powerdown,
+    .wakeup = pc_wakeup,
     .nmi = pc_nmi,
     .max_cpus = MAX_CPUS,
     .max_dies = MAX_DIES,
