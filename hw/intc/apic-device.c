@@ -58,6 +58,9 @@ static void apic_set_lint(void *opaque, int n, int level)
     Apic *s = opaque;
     uint32_t bit = 1u << n, before;
 
+    if (!s->vcpu) {
+        return; /* the machine is being taken down */
+    }
     if (level) {
         before = __atomic_fetch_or(&s->st.lint, bit, __ATOMIC_SEQ_CST);
     } else {
@@ -112,23 +115,15 @@ static bool apic_init(Object *o, Error **errp)
     return true;
 }
 
-static void apic_finish(Object *o)
-{
-    Apic *s = (Apic *)o;
-
-    if (s->vcpu) {
-        s->vcpu->intc = NULL;
-        s->vcpu->intc_opaque = NULL;
-        s->vcpu = NULL;
-    }
-}
-
 static void apic_unrealize(Object *o)
 {
     Apic *s = (Apic *)o;
 
     timer_finish(&s->timer);
     memory_region_finish(&s->mr);
+    s->vcpu->intc = NULL; /* the processor is still there: we are its child */
+    s->vcpu->intc_opaque = NULL;
+    s->vcpu = NULL;
 }
 
 static bool apic_realize(Object *o, Error **errp)
@@ -185,7 +180,6 @@ const ObjectOps apic_ops = {
     .init = apic_init,
     .realize = apic_realize,
     .unrealize = apic_unrealize,
-    .finish = apic_finish,
     .reset = apic_reset,
     .check = apic_check,
     .rebuild = apic_rebuild,
