@@ -64,6 +64,7 @@ void ir_set_addr(IrRegion *r, IrInsn *in, IrAddr m, bool native)
     if (ir_is_const(r, m.index, &v)) {
         m.disp += (int64_t)(v << m.scale);
         m.index = IR_NONE;
+        m.scale = 0;
     }
     if (native && m.disp != (int32_t)m.disp) {
         m.base = ir_lea(r, W64, m.base, IR_NONE, (uint64_t)m.disp, 0);
@@ -206,6 +207,7 @@ static IrRef simplify(IrRegion *r, IrInsn *in)
         if (ir_is_const(r, in->arg[1], &v)) {
             in->imm += v << in->aux;
             in->arg[1] = IR_NONE;
+            in->aux = 0;
         }
         if (ir_is_const(r, in->arg[0], &v)) {
             in->imm += v;
@@ -274,8 +276,8 @@ static bool fold(IrRegion *r, const IrInsn *in, IrRef *first, IrRef *const out[2
     }
     ir_eval(in, args, &e);
     for (unsigned n = 0; n < def->num_results; n++) {
-        if (def->results[n] == 'f' && (e.res[n] >> IR_UNDEF_SHIFT)) {
-            return false; /* a constant cannot say which flags are undefined */
+        if (def->results[n] == 'f') {
+            e.res[n] &= IR_FLAGS; /* undefined ones are what they came out as */
         }
     }
     *first = ir_imm(r, e.res[0]);

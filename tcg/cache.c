@@ -568,6 +568,17 @@ void tcg_flush(TcgCache *c)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* Nobody is half-way through the lists that the child gets. */
+void tcg_fork_prepare(TcgCache *c)
+{
+    pthread_mutex_lock(&c->lock);
+}
+
+void tcg_fork_parent(TcgCache *c)
+{
+    pthread_mutex_unlock(&c->lock);
+}
+
 bool tcg_fork_child(TcgCache *c, Error **errp)
 {
     int old = c->fd;
@@ -579,7 +590,7 @@ bool tcg_fork_child(TcgCache *c, Error **errp)
         return error_set_errno(errp, errno, "code buffer of the child");
     }
     memcpy(copy, c->rw, bytes);
-    /* No other thread of the parent is here to hold or take it. */
+    /* Held by the thread that forked, which is this one; no other is here. */
     pthread_mutex_init(&c->lock, NULL);
     if (!map_code(c, errp)) {
         unmap(copy, bytes);

@@ -600,6 +600,7 @@ static void test_fork(void)
     m->cpu->r[1] = 10;
     g_assert_cmpint(run(m, fib), ==, TCG_EXIT_LEAVE);
     tcg_stats(m->cache, &before);
+    tcg_fork_prepare(m->cache);
     pid = fork();
     if (pid == 0) {
         bool ok = tcg_fork_child(m->cache, NULL);
@@ -610,6 +611,7 @@ static void test_fork(void)
         ok = ok && run(m, fib) == TCG_EXIT_LEAVE && m->cpu->r[0] == 89;
         _exit(ok ? 0 : 1);
     }
+    tcg_fork_parent(m->cache);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     m->cpu->r[1] = 12;
@@ -630,11 +632,13 @@ static void test_log(void)
     FILE *f = open_memstream(&text, &size);
 
     machine_init(m, NULL, 0);
-    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OUT_ASM);
+    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OP_OPT | TCG_LOG_OUT_ASM);
     g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
     fclose(f);
     g_assert_nonnull(strstr(text, "set r0, 0x3\n"));
+    g_assert_nonnull(strstr(text, "OP after optimization at 0x"));
     g_assert_nonnull(strstr(text, "OUT at 0x"));
+    g_test_message("%s", text);
     free(text);
     machine_finish(m, false);
     g_free(m);

@@ -199,7 +199,12 @@ bool tcg_page_has_code(TcgCache *c, uint64_t phys);
 /* Removes everything. Exclusive: see above. */
 void tcg_flush(TcgCache *c);
 
-/* The child of a fork gets code of its own, before it runs any. Exclusive. */
+/*
+ * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
+ * code of its own before it runs any; false when there is no memory for that.
+ */
+void tcg_fork_prepare(TcgCache *c);
+void tcg_fork_parent(TcgCache *c);
 bool tcg_fork_child(TcgCache *c, Error **errp);
 
 /* Runs r until something wants the loop; all globals and flags are then in their slots. */
@@ -227,8 +232,8 @@ bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *wo
 /* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
 void tcg_kick(void *state);
 
-/* -d op, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
-enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2 };
+/* -d op, op_opt, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
+enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2, TCG_LOG_OP_OPT = 4 };
 void tcg_log(TcgCache *c, FILE *log, unsigned what);
 
 typedef struct {

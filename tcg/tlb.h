@@ -18,11 +18,14 @@
 
 enum { TCG_TLB_READ, TCG_TLB_WRITE, TCG_TLB_EXEC };
 
-/* Low bits of a tag: any of them forces the slow path. Their meaning is accel/tcg's. */
-#define TCG_TLB_EMPTY   1u  /* no translation here */
-#define TCG_TLB_MMIO    2u
-#define TCG_TLB_DIRTY   4u  /* first write to a clean page; code page */
-#define TCG_TLB_WATCH   8u
+/*
+ * Low bits of a tag: any of them forces the slow path. Above all bits that an aligned access compares (n - 1), or an unaligned
+ * address would equal them. Their meaning is accel/tcg's.
+ */
+#define TCG_TLB_EMPTY   0x100u  /* no translation here */
+#define TCG_TLB_MMIO    0x200u
+#define TCG_TLB_DIRTY   0x400u  /* first write to a clean page; code page */
+#define TCG_TLB_WATCH   0x800u
 
 typedef struct {
     uint64_t tag[3];

@@ -55,6 +55,12 @@ static void test_config(void)
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 8, 4), ==, 0x06800003);
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x90, 4), ==, 0xb101);
     g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0xd2, 1), ==, 0x09);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x5c, 4), ==, 0x10000000);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x60, 4), ==, 0x60000000);
+    piix4_pm_set_ports(f.pm, true, false, true);
+    devtest_reset(f.t, OBJECT_WARM_RESET);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x5c, 4), ==, 0x90000000);
+    g_assert_cmphex(devtest_pci_read(f.t, DEVFN, 0x64, 4), ==, 0x08000000);
     g_assert_cmphex(devtest_in(f.t, 0x608, 4), ==, 0xffffffff);
     map_registers(&f);
     g_assert_cmphex(devtest_in(f.t, 0x608, 4), <, 0x1000000);
@@ -118,6 +124,23 @@ static void test_apm(void)
     end(&f);
 }
 
+/* Without SMM the firmware finds it set up already, and no command raises anything. */
+static void test_no_smm(void)
+{
+    DevTest *t = devtest_new(&qclass_PIIX4_PM);
+    Device *pm = device_new(t->m, "PIIX4_PM", &t->pci->bus, NULL, NULL, &error_abort, "addr", "3.0", NULL);
+    Irq *smi = irq_new(count_smi, NULL, 0);
+
+    smis = 0;
+    device_connect_irq_out(pm, "smi-irq", 0, smi);
+    devtest_reset(t, OBJECT_COLD_RESET);
+    g_assert_cmphex(devtest_pci_read(t, DEVFN, 0x58, 4), ==, 0x02000000);
+    devtest_outb(t, 0xb2, 0x12);
+    g_assert_cmpuint(smis, ==, 0);
+    devtest_free(t);
+    irq_free(smi);
+}
+
 static void test_gpe_smbus(void)
 {
     Fixture f = start();
@@ -146,6 +169,7 @@ int main(int argc, char **argv)
     g_test_add_func("/piix4/power-button", test_power_button);
     g_test_add_func("/piix4/sleep", test_sleep);
     g_test_add_func("/piix4/apm", test_apm);
+    g_test_add_func("/piix4/no-smm", test_no_smm);
     g_test_add_func("/piix4/gpe-smbus", test_gpe_smbus);
     g_test_add_func("/piix4/fuzz", test_fuzz);
     return g_test_run();

@@ -16,6 +16,9 @@ enum {                         /* Configuration space (7.1) */
     R_PMBA = 0x40,             /* base of the ACPI registers */
     R_DEVACTB = 0x58,          /* bit 25: writes to APMC raise SMI */
     APMC_EN = 1 << 25,
+    R_DEVRESB = 0x5c,          /* bit 31: parallel port decoded */
+    R_DEVRESC = 0x60,
+    R_DEVRESD = 0x64,          /* bits 27, and 31 and 28: serial ports */
     R_PMREGMISC = 0x80,        /* bit 0: ACPI registers decoded */
     R_SMBBA = 0x90,
     R_SMBHSTCFG = 0xd2,        /* bit 0: SMBus host enabled */
@@ -338,6 +341,20 @@ uint8_t piix4_pm_s4_type(Device *pm)
     return ((Piix4Pm *)pm)->conf.s4_val;
 }
 
+static void set_initial(Piix4Pm *d, unsigned reg, uint8_t bits)
+{
+    d->pci.st.config[reg] |= bits;
+    d->pci.initial[reg] |= bits;
+}
+
+void piix4_pm_set_ports(Device *pm, bool com1, bool com2, bool lpt)
+{
+    Piix4Pm *d = (Piix4Pm *)pm;
+
+    set_initial(d, R_DEVRESB + 3, lpt ? 0x80 : 0);
+    set_initial(d, R_DEVRESD + 3, (uint8_t)((com1 ? 0x08 : 0) | (com2 ? 0x90 : 0)));
+}
+
 /* ---- Life ---- */
 
 static void pm_reset(Object *obj, ObjectResetKind kind)
@@ -365,8 +382,11 @@ static void pm_init_config(Piix4Pm *d)
     config[R_SMBBA] = (uint8_t)(d->conf.smb_io_base & 0xc0) | 1;
     config[R_SMBBA + 1] = (uint8_t)(d->conf.smb_io_base >> 8);
     config[R_SMBHSTCFG] = d->conf.smb_io_base ? 0x09 : 0x08;
-    config[0x5b] = 0x10;
-    config[0x5f] = 0x60;
+    config[R_DEVRESB + 3] = 0x10;
+    config[R_DEVRESC + 3] = 0x60;
+    if (!d->conf.smm_enabled) {
+        config[R_DEVACTB + 3] = APMC_EN >> 24; /* the firmware takes SMM for set up, and does not wait for an interrupt */
+    }
 }
 
 static bool pm_realize(PciDevice *pci, Error **errp)

@@ -15,6 +15,8 @@ void piix4_pm_power_button(Device *pm);
 void piix4_pm_wakeup(Device *pm, bool power_button);
 /* Where the firmware put the ACPI registers; 0 while it has not. */
 uint16_t piix4_pm_base(Device *pm);
+/* Which legacy ports the board has: read only bits of configuration space. Once, after realize. */
+void piix4_pm_set_ports(Device *pm, bool com1, bool com2, bool lpt);
 /* What the guest's tables are made from. */
 bool piix4_pm_has_s3(Device *pm);
 bool piix4_pm_has_s4(Device *pm);

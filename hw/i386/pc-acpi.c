@@ -95,6 +95,8 @@ static void loader_selected(void *opaque)
 
 bool pc_acpi_fill(PcMachine *pc, Error **errp)
 {
+    PcAcpiConfig c = { 0 };
+
     if (strlen(pc->conf.x_oem_id) > 6 || strlen(pc->conf.x_oem_table_id) > 8) {
         return error_set(errp, "x-oem-id has at most 6 characters and x-oem-table-id 8");
     }
@@ -102,5 +104,7 @@ bool pc_acpi_fill(PcMachine *pc, Error **errp)
         return false;
     }
     fw_cfg_on_select(pc->fw_cfg, ACPI_FILE_LOADER, loader_selected, pc);
+    note_isa_devices(pc, &c);
+    piix4_pm_set_ports(pc->pm, c.com[0], c.com[1], c.lpt[0]);
     return true;
 }

@@ -576,6 +576,7 @@ void x86_op_call(X86Emit *e, const IrInsn *in, const X86Row *row)
     X86Mem self = runtime_at(e, offsetof(TcgRuntime, self), NO_REG);
     X86Mem flags = x86_state(e->guest->flags_offset);
     bool used = e->val[e->n << 2].uses != 0;
+    bool touches = h->flags & (TCG_CALL_READS | TCG_CALL_WRITES | TCG_CALL_FAULTS);
     unsigned dst;
 
     if (h->flags & (TCG_CALL_FAULTS | TCG_CALL_FLAGS)) {
@@ -587,7 +588,7 @@ void x86_op_call(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     save_for_call(e, h);
     spill_args(e, in);
-    x86_call(&e->a, t->save_homes - rx);
+    x86_call(&e->a, (touches ? t->save_homes : t->save_caller) - rx);
     if (h->flags & TCG_CALL_VECTORS) {
         x86_call(&e->a, t->save_vectors - rx);
     }

@@ -127,7 +127,7 @@ typedef struct {
     uint8_t map[65536];
     uint32_t map_size;
     const uint8_t *region;
-    IrRegion r;
+    IrRegion r, built; /* as made, and made again by the builder */
     GRand *rand;
     unsigned slow, faults, seed;
     /* pools of the block being made */
@@ -247,6 +247,7 @@ static void host_init(Host *h, const TcgGuest *guest, bool user, unsigned seed)
     fill_tlb(h);
     g_assert_true(x86_emit_thunks(h->emit, h->code, h->code_end, 0, user, &h->thunks));
     g_assert_true(ir_region_init(&h->r, guest));
+    g_assert_true(ir_region_init(&h->built, guest));
     h->rand = g_rand_new_with_seed(seed);
     the_host = h;
 }
@@ -255,6 +256,7 @@ static void host_finish(Host *h)
 {
     x86_emit_free(h->emit);
     ir_region_finish(&h->r);
+    ir_region_finish(&h->built);
     g_rand_free(h->rand);
     munmap(h->code, 1 << 20);
     munmap((uint8_t *)h->state - 4096, 4096 + sizeof(State) + 4096);
@@ -833,6 +835,40 @@ static void random_state(Host *h)
     memcpy(h->model_mem, h->mem, MEM_SIZE);
 }
 
+/* h->r again by the builder, which folds and forwards; a flags result that nobody reads is not asked for. */
+static void build_again(Host *h)
+{
+    static IrRef map[4 * IR_MAX_INSNS];
+    static uint8_t used[4 * IR_MAX_INSNS];
+    IrRegion *to = &h->built;
+
+    ir_region_reset(to);
+    memset(used, 0, 4 * h->r.num_insns);
+    for (uint32_t n = 1; n < h->r.num_insns; n++) {
+        const IrInsn *in = &h->r.insns[n];
+        for (unsigned i = 0; i < ir_ops[in->op].num_args; i++) {
+            if (!ir_is_inline(in->arg[i])) {
+                used[in->arg[i]] = 1;
+            }
+        }
+    }
+    for (uint32_t n = 1; n < h->r.num_insns; n++) {
+        IrInsn in = h->r.insns[n];
+        const IrOpDef *def = &ir_ops[in.op];
+        IrRef *out[2] = { &map[n << 2 | 1], &map[n << 2 | 2] };
+        for (unsigned i = 0; i < def->num_args; i++) {
+            if (!ir_is_inline(in.arg[i]) && in.arg[i] != IR_NONE) {
+                in.arg[i] = map[in.arg[i]];
+            }
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            out[i] = i + 1 < def->num_results && used[n << 2 | (i + 1)] ? out[i] : NULL;
+        }
+        map[n << 2] = def->flags & IR_T_PURE ? ir_emit_pure(to, &in, out) : ir_emit(to, &in, out);
+    }
+    to->num_blocks = h->r.num_blocks;
+}
+
 static void run_code(Host *h, const uint8_t *code)
 {
     void (*enter)(void *, const void *);
@@ -868,6 +904,8 @@ static void explain(Host *h, const TcgEmitted *out, const char *what)
 {
     FILE *f = fopen("/tmp/tcg-emit-fail.bin", "wb");
 
+    ir_print(stderr, &h->built);
+    fprintf(stderr, "emitted:\n");
     ir_print(stderr, &h->r);
     if (f) {
         fwrite(code_at(h), 1, out->size, f);
@@ -943,6 +981,18 @@ static bool one_region(Host *h, unsigned size)
     stop = ir_interp(&it, &h->r);
     if (it.undefined_used) {
         return false;
+    }
+    if (h->seed % 2) {
+        IrRegion made = h->r;
+        build_again(h);
+        h->r = h->built;
+        h->built = made;
+        error = ir_verify(&h->r, &at);
+        if (error) {
+            ir_print(stderr, &h->built);
+            ir_print(stderr, &h->r);
+            g_error("built, TCG_TEST_SEED=%u: op %u: %s", h->seed, at, error);
+        }
     }
     res = emit(h, &out);
     if (res != TCG_EMIT_OK) {

@@ -177,6 +177,11 @@ static void empty_scratch(X86Emit *e)
     }
 }
 
+bool x86_dropped(const X86Emit *e, uint32_t n)
+{
+    return e->skip[n];
+}
+
 static TcgEmitResult emit_ops(X86Emit *e, bool tight, TcgEmitted *out)
 {
     x86_scan(e);

@@ -31,7 +31,8 @@ typedef struct {
     uint8_t *fault;            /* to C from the registers as a host fault found them; reason is set */
     uint8_t *fault_in_slot;    /* the same with flags in the slot */
     uint8_t *raise;            /* void raise(void): globals but vectors are in their slots */
-    uint8_t *save_homes, *load_homes, *load_caller; /* of integers; keep r10 r11 r14, EFLAGS */
+    uint8_t *save_homes, *load_homes;   /* of integers; keep r10 r11 r14, EFLAGS */
+    uint8_t *save_caller, *load_caller; /* those that C functions change */
     uint8_t *save_vectors, *load_vectors;           /* the same */
     uint8_t *save_flags;       /* EFLAGS to the slot; keeps all registers */
     uint8_t *slow_load, *slow_store; /* see mem.c */
@@ -85,6 +86,9 @@ bool x86_emit_thunks(X86Emit *e, uint8_t *code, uint8_t *end, ptrdiff_t rx, bool
                      TcgThunks *t);
 
 TcgEmitResult x86_emit(X86Emit *e, const TcgEmitJob *job, TcgEmitted *out);
+
+/* Whether op n of the region emitted last was found dead or became part of another. */
+bool x86_dropped(const X86Emit *e, uint32_t n);
 
 /* Whether the emitter can do this op on this host. */
 bool x86_has(IrOp op);

@@ -162,6 +162,7 @@ Opnd x86_operand(X86Emit *e, IrRef ref, IrWidth w);  /* register, immediate or m
 Opnd x86_operand_rm(X86Emit *e, IrRef ref);          /* register or memory */
 unsigned x86_dst(X86Emit *e, IrRef result, IrRef reuse, bool vec);
 void x86_bind(X86Emit *e, IrRef result, unsigned reg);
+void x86_drop_reg(X86Emit *e, unsigned reg);         /* reg is overwritten; its value is elsewhere or done with */
 void x86_lose_reg(X86Emit *e, unsigned reg);         /* before reg is overwritten: value moves if live */
 void x86_lose_slot(X86Emit *e, unsigned g);          /* the same for a global's slot */
 void x86_set_global(X86Emit *e, unsigned g, IrRef ref);

@@ -196,14 +196,16 @@ static void scan_op(Scan *s, const IrInsn *in)
     scan_args(s, in);
 }
 
+#define FRESH { .hint = NO_GLOBAL, .reg = NO_REG, .spill = NO_SPILL, .global = NO_GLOBAL }
+
 void x86_scan(X86Emit *e)
 {
     const IrRegion *r = e->ir;
     Scan s = { .e = e, .barrier = NEVER };
-    Val fresh = { .hint = NO_GLOBAL, .reg = NO_REG, .spill = NO_SPILL, .global = NO_GLOBAL };
+    static const Val fresh[4] = { FRESH, FRESH, FRESH, FRESH };
 
-    for (uint32_t n = 0; n < 4 * r->num_insns; n++) {
-        e->val[n] = fresh;
+    for (uint32_t n = 0; n < r->num_insns; n++) {
+        memcpy(&e->val[4 * n], fresh, sizeof(fresh));
     }
     memset(e->skip, 0, r->num_insns);
     memset(s.next_set, 0xff, sizeof(s.next_set[0]) * e->guest->num_globals);

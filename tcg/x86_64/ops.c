@@ -118,6 +118,7 @@ static void prepare_dst(X86Emit *e, unsigned dst, IrRef a, Opnd *b, IrWidth w)
         b->reg = (uint8_t)t;
     }
     if (!in_reg(e, a, dst)) {
+        x86_drop_reg(e, dst);
         x86_load_into(e, dst, a, w == W32 ? W32 : W64);
     }
 }
@@ -351,6 +352,9 @@ static void shift_by_cl(X86Emit *e, const IrInsn *in, const X86Row *row, uint32_
         target = x86_alloc(e, false);
     }
     if (!in_reg(e, a, target)) {
+        if (target == dst) {
+            x86_drop_reg(e, dst);
+        }
         x86_load_into(e, target, a, in->w == W32 ? W32 : W64);
     }
     saved = room_for_rcx(e, in->arg[1], dst != RCX);
@@ -425,6 +429,9 @@ void x86_op_shift_double(X86Emit *e, const IrInsn *in, const X86Row *row)
         target = x86_alloc(e, false);
     }
     if (!in_reg(e, in->arg[0], target)) {
+        if (target == dst) {
+            x86_drop_reg(e, dst);
+        }
         x86_load_into(e, target, in->arg[0], in->w == W32 ? W32 : W64);
     }
     saved = by_imm ? NO_REG : room_for_rcx(e, in->arg[2], dst != RCX || rb == RCX);
@@ -967,8 +974,11 @@ void x86_op_lea(X86Emit *e, const IrInsn *in, const X86Row *row)
         X86Mem add = { .base = (uint8_t)big, .index = m.base };
         x86_rm(&e->a, 0x8d, W64, big, &add);
         m.base = (uint8_t)big;
+    } else if (big != NO_REG && m.base == NO_REG) {
+        m.base = (uint8_t)big;
     } else if (big != NO_REG) {
-        *(m.base == NO_REG ? &m.base : &m.index) = (uint8_t)big;
+        m.index = (uint8_t)big;
+        m.scale = 0;
     }
     x86_rm(&e->a, 0x8d, in->w == W64 ? W64 : W32, dst, &m);
     if (in->w == W16) {

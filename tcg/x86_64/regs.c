@@ -52,7 +52,7 @@ static bool in_recipe(const X86Emit *e, IrRef ref)
 }
 
 /* Forgets that ref is in reg; another register that holds it too becomes its place. */
-static void drop_reg(X86Emit *e, unsigned reg)
+void x86_drop_reg(X86Emit *e, unsigned reg)
 {
     IrRef ref = e->reg_val[reg];
 
@@ -169,7 +169,7 @@ void x86_lose_reg(X86Emit *e, unsigned reg)
             x86_lose_value(e, ref);
         }
     }
-    drop_reg(e, reg);
+    x86_drop_reg(e, reg);
 }
 
 unsigned x86_alloc(X86Emit *e, bool vec)
@@ -191,7 +191,7 @@ unsigned x86_alloc(X86Emit *e, bool vec)
             }
         }
         x86_spill(e, e->reg_val[r], vec);
-        drop_reg(e, (unsigned)r);
+        x86_drop_reg(e, (unsigned)r);
     } else {
         x86_lose_reg(e, (unsigned)r);
     }
@@ -241,7 +241,7 @@ void x86_load_into(X86Emit *e, unsigned reg, IrRef ref, IrWidth w)
 void x86_bind(X86Emit *e, IrRef result, unsigned reg)
 {
     if (e->reg_val[reg] != IR_NONE && e->reg_val[reg] != result) {
-        drop_reg(e, reg);
+        x86_drop_reg(e, reg);
     }
     e->reg_val[reg] = result;
     e->val[result].reg = (uint8_t)reg;

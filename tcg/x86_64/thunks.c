@@ -240,6 +240,9 @@ static void make_saves(Thunk *k)
     k->t->save_homes = here(k);
     homes(k, true, ~0u);
     ret(k);
+    k->t->save_caller = here(k);
+    homes(k, true, caller_saved);
+    ret(k);
     k->t->load_homes = here(k);
     homes(k, false, ~0u);
     ret(k);
