@@ -195,9 +195,9 @@ static void print_lvt(const Apic *s, const char *name, unsigned lvt, PrintFn *pr
     uint32_t v = s->st.lvt[lvt];
     bool timer = lvt == LVT_TIMER;
 
-    intctrl_printf(print, opaque, "%s\t 0x%08x active-%s %-5s  %-6s  %12s  %-5s  %-6s (vec %u)\n", name, v,
+    intctrl_printf(print, opaque, "%s\t 0x%08x active-%s %-5s %-6s %-7s %-12s %-6s (vec %u)\n", name, v,
                    v & 1 << 13 ? "lo" : "hi", v & LVT_LEVEL ? "level" : "edge", v & LVT_MASKED ? "masked" : "",
-                   timer ? modes[v >> LVT_TIMER_SHIFT & 3] : "", v & LVT_PENDING ? "pending" : "",
+                   v & LVT_PENDING ? "pending" : "", timer ? modes[v >> LVT_TIMER_SHIFT & 3] : "",
                    delivery_names[timer ? APIC_FIXED : v >> LVT_MODE_SHIFT & 7], v & 0xff);
 }
 
@@ -217,7 +217,7 @@ static void print_vectors(const char *name, const uint32_t *words, const uint32_
 
 bool apic_print(Vcpu *vcpu, PrintFn *print, void *opaque)
 {
-    static const char *const shorthands[4] = {"", "self", "all", "all-self"};
+    static const char *const shorthands[4] = {"", "self", "all-self", "all"};
     Apic *s = vcpu->intc == &apic_local_intc ? vcpu->intc_opaque : NULL;
     uint32_t icr;
 

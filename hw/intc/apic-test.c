@@ -517,7 +517,8 @@ static void test_print(void)
     apic_deliver_msi(r->t->m, 0xfee00000, 0x31);
     g_assert_true(apic_print(&r->vcpu[0], append, s));
     g_assert_nonnull(strstr(s->str, "dumping local APIC state for CPU 0 "));
-    g_assert_nonnull(strstr(s->str, "LVT0\t 0x00000700 active-hi edge"));
+    g_assert_nonnull(strstr(s->str, "LVT1\t 0x00010000 active-hi edge  masked                      Fixed  (vec 0)\n"));
+    g_assert_nonnull(strstr(s->str, "LVTT\t 0x00010000 active-hi edge  masked         one-shot     Fixed  (vec 0)\n"));
     g_assert_nonnull(strstr(s->str, "IRR\t 49 \n"));
     g_assert_nonnull(strstr(s->str, "ISR\t (none)\n"));
     g_string_truncate(s, 0);
