@@ -230,7 +230,7 @@ static bool pc_create_hpet(PcMachine *pc, Error **errp)
     if (!pc->conf.hpet) {
         return true;
     }
-    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, NULL);
+    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, "hpet-intcap", "4", NULL);
     if (!pc->hpet) {
         return false;
     }
