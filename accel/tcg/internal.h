@@ -45,6 +45,7 @@ typedef struct TcgAccel {
     Cond turn;
     uint64_t next_turn, serving;
     _Atomic uint32_t waiting;
+    bool overcommitted;                      /* more vCPUs than host CPUs */
     _Atomic uint32_t uncached;               /* regions of code that is not in RAM */
     _Atomic uint64_t code_writes, invalidations, flushes, page_flushes, interpreted, guest_insns;
 } TcgAccel;
@@ -78,7 +79,7 @@ typedef struct TcgVcpu {
     bool deliver;              /* an exception waits for arch->deliver */
     bool force_one;            /* the next region has one instruction: it writes to code */
     bool in_one;               /* that is running */
-    uint32_t regions_run;      /* since tcg_run was entered */
+    bool polled;               /* a kick arrived since tcg_run was entered */
     int fault_code;            /* si_code of a SIGFPE in translated code, or 0 */
     vaddr page_mask;
     uint64_t last_key;

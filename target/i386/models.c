@@ -196,9 +196,8 @@ static void extended(const X86Cpu *c, uint32_t leaf, uint32_t regs[4])
         regs[0] = c->signature;
         regs[2] = c->features[X86_WORD_8_ECX] & ~2u;
         regs[3] = c->features[X86_WORD_8_EDX];
-        if (!is_amd(c) && !x86_code64(c)) {
-            regs[3] &= ~(1u << 11); /* Intel: SYSCALL is told of in 64-bit mode only */
-        }
+        /* SDM vol. 2, CPUID: SYSCALL is shown in 64-bit mode only; AMD's show it always. */
+        regs[3] &= is_amd(c) || (c->key & KEY_CODE64) ? ~0u : ~(1u << 11);
         regs[2] |= package(c) > 1 && is_amd(c) ? 2 : 0; /* cmp-legacy */
         break;
     case 2:
