@@ -64,7 +64,7 @@ typedef struct {
 } TlbSide;
 
 /* How translated code or a helper was left before its end. */
-typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN } TcgLeave;
+typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN, LEAVE_AGAIN } TcgLeave;
 
 typedef struct TcgVcpu {
     Vcpu *v;
@@ -81,6 +81,7 @@ typedef struct TcgVcpu {
     bool in_one;               /* that is running */
     bool polled;               /* a kick arrived since tcg_run was entered */
     int fault_code;            /* si_code of a SIGFPE in translated code, or 0 */
+    uint8_t atomic_old[16];    /* what the load of an atomic operation under way saw */
     vaddr page_mask;
     uint64_t last_key;
     TcgSlot *slot;             /* the exit that was taken, to be linked */
