@@ -121,7 +121,8 @@ typedef struct X86Cpu {
      */
     bool x87_live;
     bool x87_ready;         /* live, and not in the middle of a store of ten bytes (x87.c) */
-    uint64_t x87_undo[2] __attribute__((aligned(16)));
+    uint64_t x87_undo[2] __attribute__((aligned(16))); /* of such a store: its register, the status before it */
+    uint16_t x87_undo_sw;
     uint32_t features[X86_FEATURE_WORDS];
     uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;
