@@ -439,7 +439,7 @@ static void test_random(void)
 {
     GRand *r = g_rand_new_with_seed(g_test_rand_int());
 
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 600; i++) {
         random_tree(r);
     }
     g_rand_free(r);
