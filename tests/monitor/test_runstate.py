@@ -77,6 +77,10 @@ def test_suspend_and_wake_up(guest):
         g.out(0x604, 1 << 13 | 1 << 10, "w")  # S3
         g.qmp.event("SUSPEND")
         assert g.qmp.ok("query-status") == {"status": "suspended", "running": True}
+        g.qmp.ok("stop")
+        assert g.qmp.ok("query-status") == {"status": "paused", "running": False}
+        g.qmp.ok("cont")
+        assert g.qmp.ok("query-status")["status"] == "suspended"
         g.qmp.ok(wake)
         g.qmp.event("WAKEUP")
         assert g.qmp.ok("query-status")["status"] == "running"
