@@ -230,7 +230,7 @@ static bool pc_create_hpet(PcMachine *pc, Error **errp)
     if (!pc->conf.hpet) {
         return true;
     }
-    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, NULL);
+    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, "hpet-intcap", "4", NULL);
     if (!pc->hpet) {
         return false;
     }
@@ -423,20 +423,20 @@ static bool pc_finish_create(Machine *m, Error **errp)
     return true;
 }
 
+/* -boot once= is for the first boot only. */
+static void pc_reset(Machine *m, ObjectResetKind kind)
+{
+    if (kind == OBJECT_WARM_RESET) {
+        pc_cmos_boot_order(pc_machine(m), false);
+    }
+}
+
 static void pc_wakeup(Machine *m, bool power_button)
 {
     PcMachine *pc = pc_machine(m);
 
     if (pc->pm) {
         piix4_pm_wakeup(pc->pm, power_button);
-    }
-}
-
-/* -boot once= is for the first boot only. */
-static void pc_reset(Machine *m, ObjectResetKind kind)
-{
-    if (kind == OBJECT_WARM_RESET) {
-        pc_cmos_boot_order(pc_machine(m), false);
     }
 }
 

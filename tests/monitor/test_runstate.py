@@ -155,6 +155,17 @@ def test_serial_and_monitor_share_a_mux(guest, tmp_path):
     s.until("VM status: running\r\n(qemu) ")
 
 
+@pytest.mark.parametrize("clock", ["host", "rt", "vm"])
+def test_rtc(guest, clock):
+    """The calendar that the guest reads: BCD, registers of the MC146818A."""
+    g = guest("-S", "-rtc", f"base=2006-06-17T16:01:21,clock={clock}")
+
+    def cmos(reg):
+        g.ask(f"outb 0x70 {reg}")
+        return int(g.ask("inb 0x71").split()[1], 16)
+    assert [cmos(r) for r in (0x32, 9, 8, 7, 4, 2)] == [0x20, 0x06, 0x06, 0x17, 0x16, 0x01]
+
+
 def test_events_are_limited(guest):
     """RTC_CHANGE at most once a second: the first at once, then the latest."""
     g = guest()
