@@ -434,10 +434,12 @@ bool board_wakeup(System *s, bool power_button)
     return true;
 }
 
-void board_resume(System *s)
+void board_resume(System *s, bool cpus)
 {
     if (s->machine) {
         clock_group_start(&s->machine->clocks);
+    }
+    if (s->machine && cpus) {
         vcpus_resume(s->machine);
     }
 }

@@ -69,14 +69,16 @@ static Object *find_rtc(Machine *m)
 
 static bool set_rtc(System *s, const RtcOption *o, Error **errp)
 {
+    static const ClockKind kinds[] = { [RTC_CLOCK_HOST] = CLOCK_HOST_NS, [RTC_CLOCK_RT] = CLOCK_REALTIME_NS,
+                                       [RTC_CLOCK_VM] = CLOCK_VIRTUAL_NS };
     Object *rtc = find_rtc(s->machine);
     int64_t seconds = 0;
 
     if (!rtc) {
         return true; /* a machine without that chip has nothing to set */
     }
-    if (o->has_clock && o->clock != RTC_CLOCK_HOST) {
-        return error_set(errp, "clock=rt and clock=vm are not here yet: the board chooses the clock when it makes the chip");
+    if (o->has_clock) {
+        mc146818rtc_set_clock(DEVICE(rtc), kinds[o->clock]);
     }
     if (o->base) {
         if (!rtc_base(o->base, &seconds, errp)) {

@@ -109,10 +109,10 @@ bool run_start(RunControl *r, Error **errp)
     if (needs_reset(r)) {
         return error_set(errp, "Resetting the Virtual Machine is required");
     }
-    r->state = RUN_STATE_RUNNING;
+    r->state = r->asleep ? RUN_STATE_SUSPENDED : RUN_STATE_RUNNING;
     r->started = true;
     emit(r, &qevent_RESUME, NULL);
-    board_resume(r->system);
+    board_resume(r->system, !r->asleep);
     return true;
 }
 
@@ -173,6 +173,7 @@ static void do_reset(RunControl *r, ShutdownCause cause)
     board_pause(r->system);
     board_reset(r->system, cause);
     emit(r, &qevent_RESET, &(ResetEvent){ .guest = is_guest(cause), .reason = cause });
+    r->asleep = false;
     if (r->state == RUN_STATE_SUSPENDED) {
         r->state = RUN_STATE_RUNNING;
     }
@@ -180,7 +181,7 @@ static void do_reset(RunControl *r, ShutdownCause cause)
         r->state = RUN_STATE_PAUSED;
     }
     if (again) {
-        board_resume(r->system);
+        board_resume(r->system, true);
     }
 }
 
@@ -190,6 +191,7 @@ static void do_suspend(RunControl *r)
     if (r->state == RUN_STATE_RUNNING) {
         board_pause_cpus(r->system);
         r->state = RUN_STATE_SUSPENDED;
+        r->asleep = true;
         emit(r, &qevent_SUSPEND, NULL);
     }
 }
@@ -204,8 +206,9 @@ bool run_wakeup(RunControl *r, bool power_button, Error **errp)
         return error_set(errp, "wake-up from suspend is not supported by this guest");
     }
     r->state = RUN_STATE_RUNNING;
+    r->asleep = false;
     emit(r, &qevent_WAKEUP, NULL);
-    board_resume(r->system);
+    board_resume(r->system, true);
     return true;
 }
 

@@ -20,6 +20,7 @@ typedef struct RunControl {
     RunState state;
     bool started;                  /* has run, or stopped after that: PHASE_PAUSED and not PHASE_MACHINE */
     bool config;                   /* --preconfig: no machine yet */
+    bool asleep;                   /* the guest sleeps, also while it is stopped besides */
     bool ending;
     int exit_status;
     RebootAction on_reboot;

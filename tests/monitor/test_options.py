@@ -80,7 +80,7 @@ def test_signals(number):
 
 def test_pidfile_and_daemonize(tmp_path):
     """As libvirt's probe: the parent ends when the socket listens and the file is written."""
-    status, out, err = run("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-qmp",
+    status, out, err = run("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none,accel=kvm:tcg", "-qmp",
                            f"unix:{tmp_path}/q,server=on,wait=off", "-pidfile", f"{tmp_path}/pid", "-daemonize")
     assert status == 0, err
     pid = int((tmp_path / "pid").read_text())

@@ -77,6 +77,10 @@ def test_suspend_and_wake_up(guest):
         g.out(0x604, 1 << 13 | 1 << 10, "w")  # S3
         g.qmp.event("SUSPEND")
         assert g.qmp.ok("query-status") == {"status": "suspended", "running": True}
+        g.qmp.ok("stop")
+        assert g.qmp.ok("query-status") == {"status": "paused", "running": False}
+        g.qmp.ok("cont")
+        assert g.qmp.ok("query-status")["status"] == "suspended"
         g.qmp.ok(wake)
         g.qmp.event("WAKEUP")
         assert g.qmp.ok("query-status")["status"] == "running"
@@ -149,6 +153,17 @@ def test_serial_and_monitor_share_a_mux(guest, tmp_path):
     s.until("QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ")
     s.send("info status\r")
     s.until("VM status: running\r\n(qemu) ")
+
+
+@pytest.mark.parametrize("clock", ["host", "rt", "vm"])
+def test_rtc(guest, clock):
+    """The calendar that the guest reads: BCD, registers of the MC146818A."""
+    g = guest("-S", "-rtc", f"base=2006-06-17T16:01:21,clock={clock}")
+
+    def cmos(reg):
+        g.ask(f"outb 0x70 {reg}")
+        return int(g.ask("inb 0x71").split()[1], 16)
+    assert [cmos(r) for r in (0x32, 9, 8, 7, 4, 2)] == [0x20, 0x06, 0x06, 0x17, 0x16, 0x01]
 
 
 def test_events_are_limited(guest):
