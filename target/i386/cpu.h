@@ -100,6 +100,7 @@ enum { X86_FEATURE_WORDS = 32 };
 enum {
     LEAVE_LOOKUP,    /* go on, with the present key */
     LEAVE_STEP,      /* the instruction of a one-instruction region is done */
+    LEAVE_PAUSE,     /* PAUSE was executed; go on as LEAVE_LOOKUP */
     LEAVE_ONE_INSN,  /* run the instruction at pc once in a region with KEY_ONE_INSN: its fast path did not do */
 };
 

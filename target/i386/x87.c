@@ -139,7 +139,7 @@ void gen_x87_load(X86Gen *g)
     m = g_mem(g, bytes, false);
     if (g->x87_checked) {
         within_page(g, m, bytes);
-        ir_native_xm(g->r, bytes == 10 ? W128 : word(bytes), m, host_template(g) | TCG_NATIVE_LOADS);
+        ir_native_xm(g->r, bytes == 10 ? W128 : word(bytes), m, host_template(g));
         remember(g, offset);
         return;
     }
@@ -208,7 +208,7 @@ void gen_x87_store(X86Gen *g)
     if (bytes == 10) {
         store_ten(g, m);
     } else {
-        ir_native_xm(g->r, word(bytes), m, host_template(g));
+        ir_native_xm(g->r, word(bytes), m, host_template(g) | TCG_NATIVE_WRITES);
     }
     remember(g, offset);
 }

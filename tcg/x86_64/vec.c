@@ -449,7 +449,7 @@ void x86_op_native_mem(X86Emit *e, const IrInsn *in, const X86Row *row)
         ins_rm(e, t, v, NO_REG, &acc.m);
         tail(e, t, 0);
     } else {
-        acc = x86_access(e, in, in->w | (t & TCG_NATIVE_LOADS ? 0 : TCG_ACCESS_RMW));
+        acc = x86_access(e, in, in->w | (t & TCG_NATIVE_WRITES ? TCG_ACCESS_WRITE : 0));
         ins_rm(e, t, native_digit(t), NO_REG, &acc.m);
     }
     x86_access_done(e, &acc);
