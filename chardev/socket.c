@@ -126,6 +126,15 @@ static void socket_received(Chardev *c, uint8_t *buf, int len)
 
 static void next_connection(ChardevSocket *s);
 
+/* The number first: a writer in another thread must not use it when it means another file. */
+static void close_peer(ChardevSocket *s)
+{
+    mutex_lock(&s->chr.lock);
+    s->peer = -1;
+    mutex_unlock(&s->chr.lock);
+    chardev_fd_stop(&s->fd);
+}
+
 static void socket_ended(Chardev *c)
 {
     ChardevSocket *s = (ChardevSocket *)c;
@@ -133,8 +142,7 @@ static void socket_ended(Chardev *c)
     if (s->peer < 0) {
         return;
     }
-    chardev_fd_stop(&s->fd);
-    s->peer = -1;
+    close_peer(s);
     drop_fds(s);
     chardev_closed(c);
     next_connection(s);
@@ -353,8 +361,7 @@ static void socket_unrealize(Object *o)
     }
     if (s->peer >= 0) {
         chardev_flush(&s->chr);
-        chardev_fd_stop(&s->fd);
-        s->peer = -1;
+        close_peer(s);
     }
     drop_fds(s);
 }

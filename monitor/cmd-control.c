@@ -90,7 +90,7 @@ bool qmp_query_commands(QCallContext *cc, CommandInfoList *ret, Error **errp)
     return answer(&qcommand_query_commands, qintrospect_commands(cc->schema, PHASE_ALL), ret, errp);
 }
 
-bool qmp_query_qmp_schema(QCallContext *cc, AnyList *ret, Error **errp)
+bool qmp_query_qmp_schema(QCallContext *cc, SchemaInfoList *ret, Error **errp)
 {
     return answer(&qcommand_query_qmp_schema, qintrospect_qmp(cc->schema, true), ret, errp);
 }

@@ -123,7 +123,7 @@ static void deliver_posted(void *opaque)
 
 void monitors_emit(MonitorSet *set, const QEvent *event, const void *data)
 {
-    struct json_object *json = qevent_json(event, data, &set->refs);
+    struct json_object *json = qevent_json(event, data, &set->refs), *copy = NULL;
     bool full;
     Posted *p;
 
@@ -132,9 +132,11 @@ void monitors_emit(MonitorSet *set, const QEvent *event, const void *data)
         deliver(set, event, json);
         return;
     }
+    json_object_deep_copy(json, &copy, NULL); /* a member "any" is shared with the caller, and its count is not atomic */
+    json_object_put(json);
     p = q_calloc(1, sizeof(*p));
     p->event = event;
-    p->json = json;
+    p->json = json = copy;
     mutex_lock(&set->lock);
     full = set->num_posted == POSTED_MAX;
     if (!full) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +60,8 @@ static void emit(Machine *m, const QEvent *event, const void *data)
 
 /* ---- Files that come with the program or with the distribution ---- */
 
+const char *const data_folders[] = { "/usr/share/kestrel", "/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu", NULL };
+
 /* DIR/NAME when it can be read; owned. */
 static char *in_folder(const char *dir, const char *name)
 {
@@ -90,7 +93,6 @@ static char *beside_program(const char *name)
 
 static char *find_file(Machine *m, const char *name, Error **errp)
 {
-    static const char *const folders[] = { "/usr/share/kestrel", "/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu" };
     const QOptions *o = &system_of(m)->options;
     char *found = NULL;
 
@@ -107,8 +109,8 @@ static char *find_file(Machine *m, const char *name, Error **errp)
         }
     }
     found = found ? found : beside_program(name);
-    for (size_t i = 0; !found && i < sizeof(folders) / sizeof(*folders); i++) {
-        found = in_folder(folders[i], name);
+    for (size_t i = 0; !found && data_folders[i]; i++) {
+        found = in_folder(data_folders[i], name);
     }
     if (!found) {
         error_set(errp, "could not find '%s'", name);
@@ -159,6 +161,17 @@ static const QClass *machine_class(const System *s, const char *type, Error **er
     return k;
 }
 
+static void set_uuid(System *s)
+{
+    unsigned byte, n = 0;
+
+    for (const char *p = s->uuid; p && *p && n < 16; p += *p == '-' ? 1 : 2) {
+        if (*p != '-' && sscanf(p, "%2x", &byte) == 1) {
+            s->machine->uuid[n++] = (uint8_t)byte;
+        }
+    }
+}
+
 static bool make_machine(System *s, Error **errp)
 {
     QOptionRecord *r = option_record(s, "machine");
@@ -172,6 +185,9 @@ static bool make_machine(System *s, Error **errp)
     free(type);
     if (ok) {
         json_object_object_del(props, "type");
+        if (option_given(s, "nographic") && !json_object_object_get_ex(props, "graphics", NULL)) {
+            qjson_add(props, "graphics", json_object_new_string("off"));
+        }
         qom_set_compat(s->tree, k->compat, k->num_compat);
         ok = qom_conf_build(s->tree, k, props, true, &conf, errp);
     }
@@ -185,6 +201,7 @@ static bool make_machine(System *s, Error **errp)
         s->machine->host = &machine_host;
         s->machine->run = &s->run;
         s->machine->opaque = s;
+        set_uuid(s);
     }
     return s->machine;
 }
@@ -344,7 +361,7 @@ static bool add_devices(System *s, Error **errp)
 
 static void tell_unused(void *opaque, const char *text)
 {
-    fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, text);
+    system_warn(opaque, text);
 }
 
 bool board_create(System *s, Error **errp)
@@ -396,6 +413,25 @@ void board_pause(System *s)
         vcpus_pause(s->machine);
         clock_group_stop(&s->machine->clocks);
     }
+}
+
+void board_pause_cpus(System *s)
+{
+    if (s->machine) {
+        vcpus_pause(s->machine);
+    }
+}
+
+bool board_wakeup(System *s, bool power_button)
+{
+    const MachineOps *ops = s->machine ? machine_functions(s->machine) : NULL;
+
+    if (!ops || !ops->wakeup) {
+        return false;
+    }
+    machine_reset(s->machine, OBJECT_WARM_RESET);
+    ops->wakeup(s->machine, power_button);
+    return true;
 }
 
 void board_resume(System *s)

@@ -18,7 +18,10 @@ bool drives_apply(System *s, Error **errp);
 /* The machine's lock domain; nothing without a machine. Nests in the same thread. */
 void board_lock(System *s);
 void board_unlock(System *s);
-void board_pause(System *s);
+void board_pause(System *s);      /* processors and virtual time */
+void board_pause_cpus(System *s); /* processors only */
+/* The reset that ends suspend to RAM; false: this machine cannot sleep. */
+bool board_wakeup(System *s, bool power_button);
 void board_resume(System *s);
 void board_reset(System *s, ShutdownCause cause);
 void board_powerdown(System *s);

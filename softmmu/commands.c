@@ -54,6 +54,11 @@ bool qmp_system_powerdown(QCallContext *cc, Error **errp)
     return true;
 }
 
+bool qmp_system_wakeup(QCallContext *cc, Error **errp)
+{
+    return run_wakeup(run_of(cc), false, errp);
+}
+
 bool qmp_quit(QCallContext *cc, Error **errp)
 {
     run_request_shutdown(run_of(cc), SHUTDOWN_CAUSE_HOST_QMP_QUIT);

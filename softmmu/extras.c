@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "accel/qtest/qtest.h"
+#include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "qapi/json.h"
 #include "softmmu/board.h"
@@ -186,6 +187,68 @@ static bool apply_vga(System *s, Error **errp)
     return add_device(s, qjson_add(json_object_new_object(), "driver", json_object_new_string("VGA")), errp);
 }
 
+/* ---- -fw_cfg ---- */
+
+/* NULL with errp set: neither or both are given, or the file cannot be read. */
+static GBytes *fw_cfg_contents(const FwCfgOption *o, Error **errp)
+{
+    GError *gerr = NULL;
+    char *data;
+    gsize size;
+
+    if (!o->file == !o->string) {
+        error_set(errp, "needs either file= or string=");
+        return NULL;
+    }
+    if (o->string) {
+        return g_bytes_new(o->string, strlen(o->string));
+    }
+    if (!g_file_get_contents(o->file, &data, &size, &gerr)) {
+        error_set(errp, "cannot read '%s': %s", o->file, g_strerror(errno));
+        g_error_free(gerr);
+        return NULL;
+    }
+    return g_bytes_new_take(data, size);
+}
+
+static bool add_fw_cfg_file(System *s, const FwCfgOption *o, Error **errp)
+{
+    Object *f = object_child(&s->machine->obj, "fw_cfg");
+    GBytes *data;
+
+    if (!f) {
+        return error_set(errp, "this machine has no firmware configuration device");
+    }
+    if (strncmp(o->name, "opt/", 4)) {
+        fprintf(stderr, "%s: warning: -fw_cfg %s: names for users begin with opt/\n", program_invocation_short_name, o->name);
+    }
+    if (fw_cfg_file(DEVICE(f), o->name)) {
+        return error_set(errp, "there is a file '%s' already", o->name);
+    }
+    data = fw_cfg_contents(o, errp);
+    return data && fw_cfg_set_file(DEVICE(f), o->name, data, errp);
+}
+
+static bool apply_fw_cfg(System *s, Error **errp)
+{
+    QOptionRecord *r;
+
+    for (size_t i = 0; (r = next(s, "fw_cfg", &i));) {
+        FwCfgOption o;
+        bool ok;
+
+        if (!qoption_read(r, &o, NULL, errp)) {
+            return prefix_origin(r, errp);
+        }
+        ok = add_fw_cfg_file(s, &o, errp);
+        qvalue_finish(r->option->args, &o, NULL);
+        if (!ok) {
+            return prefix_origin(r, errp);
+        }
+    }
+    return true;
+}
+
 /* ---- -qtest ---- */
 
 /* After the machine is made, without its lock. Without -qtest-log the dialogue goes to standard error. */
@@ -222,5 +285,6 @@ static bool refuse(System *s, Error **errp)
 
 bool extras_apply(System *s, Error **errp)
 {
-    return refuse(s, errp) && apply_vga(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp);
+    return refuse(s, errp) && apply_vga(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp) &&
+           apply_fw_cfg(s, errp);
 }

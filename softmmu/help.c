@@ -160,7 +160,11 @@ bool help_wanted(const System *s)
             return print_record_help(s, s->options.items[i]);
         }
     }
-    if (is_help(option_text(s, "d"))) {
+    if (is_help(option_text(s, "L"))) {
+        for (size_t i = 0; data_folders[i]; i++) {
+            puts(data_folders[i]);
+        }
+    } else if (is_help(option_text(s, "d"))) {
         log_print_help(stdout);
     } else if (is_help(option_text(s, "trace"))) {
         trace_print_help(stdout);

@@ -48,12 +48,7 @@ static int take_fd(void *opaque, const char *name, Error **errp)
 
 static void print_warnings(void *opaque, const char *text)
 {
-    while (*text) {
-        size_t n = strcspn(text, "\n");
-
-        fprintf(stderr, "%s: warning: %.*s\n", program_invocation_short_name, (int)n, text);
-        text += n + (text[n] == '\n');
-    }
+    system_warn(opaque, text);
 }
 
 /* ---- A run ---- */
@@ -175,12 +170,12 @@ int main(int argc, char **argv)
             qoptions_finish(&s.options);
             return fflush(stdout) ? 1 : 0;
         }
-        print_warnings(NULL, s.options.warnings.data ? s.options.warnings.data : "");
+        print_warnings(&s, s.options.warnings.data ? s.options.warnings.data : "");
         run(&s, &err);
     }
     status = err ? 1 : s.run.exit_status;
     if (err) {
-        error_report_free(err);
+        system_error_free(&s, err);
     }
     finish(&s);
     return status;

@@ -7,10 +7,55 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "softmmu/system.h"
 #include "util/thread.h"
+
+/* ---- Messages ---- */
+
+/* "2026-11-23T18:20:00.123456Z guest-name qemu-system-x86_64: " */
+static void print_head(const System *s)
+{
+    struct timespec now;
+    struct tm tm;
+    char stamp[32];
+
+    if (s->stamp_messages) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &tm);
+        strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+        fprintf(stderr, "%s.%06ldZ ", stamp, now.tv_nsec / 1000);
+    }
+    if (s->name_messages && s->name) {
+        fprintf(stderr, "%s ", s->name);
+    }
+    fprintf(stderr, "%s: ", program_invocation_short_name);
+}
+
+void system_warn(const System *s, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        print_head(s);
+        fprintf(stderr, "warning: %.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+void system_error_free(const System *s, Error *err)
+{
+    const char *hint = error_hint_text(err);
+
+    print_head(s);
+    fprintf(stderr, "%s\n", error_message(err));
+    if (hint) {
+        fprintf(stderr, "%s%s", hint, *hint && hint[strlen(hint) - 1] == '\n' ? "" : "\n");
+    }
+    error_free(err);
+}
 
 /* ---- Signals ---- */
 

@@ -184,6 +184,31 @@ static void do_reset(RunControl *r, ShutdownCause cause)
     }
 }
 
+/* The processors stand, time goes on. */
+static void do_suspend(RunControl *r)
+{
+    if (r->state == RUN_STATE_RUNNING) {
+        board_pause_cpus(r->system);
+        r->state = RUN_STATE_SUSPENDED;
+        emit(r, &qevent_SUSPEND, NULL);
+    }
+}
+
+/* ACPI 6.5, 16.1.3: the processors start at the firmware again, memory is as it was. */
+bool run_wakeup(RunControl *r, bool power_button, Error **errp)
+{
+    if (r->state != RUN_STATE_SUSPENDED) {
+        return error_set(errp, "Unable to wake up: guest is not in suspended state");
+    }
+    if (!board_wakeup(r->system, power_button)) {
+        return error_set(errp, "wake-up from suspend is not supported by this guest");
+    }
+    r->state = RUN_STATE_RUNNING;
+    emit(r, &qevent_WAKEUP, NULL);
+    board_resume(r->system);
+    return true;
+}
+
 static int take(atomic_int *what)
 {
     return atomic_exchange(what, 0);
@@ -203,8 +228,7 @@ void run_pending(RunControl *r)
     }
     board_lock(r->system);
     if (take(&r->suspend)) {
-        r->state = run_is_running(r) ? RUN_STATE_SUSPENDED : r->state;
-        emit(r, &qevent_SUSPEND, NULL);
+        do_suspend(r);
     }
     if ((cause = take(&r->shutdown))) {
         do_shutdown(r, cause - 1);
@@ -213,7 +237,9 @@ void run_pending(RunControl *r)
         do_reset(r, cause - 1);
     }
     if (!r->ending && take(&r->powerdown)) {
-        board_powerdown(r->system);
+        if (!run_wakeup(r, true, NULL)) {
+            board_powerdown(r->system);
+        }
         emit(r, &qevent_POWERDOWN, NULL);
     }
     board_unlock(r->system);

@@ -50,6 +50,8 @@ void run_pending(RunControl *r);
 bool run_is_running(const RunControl *r);
 /* The processors stop; the state becomes `why`. */
 void run_stop(RunControl *r, RunState why);
+/* Ends suspend to RAM. */
+bool run_wakeup(RunControl *r, bool power_button, Error **errp);
 /* They run. Fails when the machine has to be reset first. */
 bool run_start(RunControl *r, Error **errp);
 uint32_t run_phase(const RunControl *r);

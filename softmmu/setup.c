@@ -146,6 +146,18 @@ static bool add_global(System *s, QOptionRecord *r, Error **errp)
     return error_set(errp, "the form is DRIVER.PROPERTY=VALUE");
 }
 
+static bool set_messages(System *s, QOptionRecord *r, Error **errp)
+{
+    MsgOption o;
+
+    if (!qoption_read(r, &o, NULL, errp)) {
+        return false;
+    }
+    s->stamp_messages = o.has_timestamp && o.timestamp;
+    s->name_messages = o.has_guest_name && o.guest_name;
+    return true;
+}
+
 /* Checked by its type: it says how a display is shown, and there is only "none". */
 static bool check_display(System *s, QOptionRecord *r, Error **errp)
 {
@@ -157,7 +169,7 @@ static bool check_display(System *s, QOptionRecord *r, Error **errp)
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
-    return each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) && each(s, "action", set_actions, errp) &&
+    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) && each(s, "action", set_actions, errp) &&
            each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, "display", check_display, errp);
 }
 
@@ -309,6 +321,13 @@ static bool has_serial(const System *s)
 
 static bool asked_for_monitor(const System *s)
 {
+    for (size_t i = 0; i < s->options.len; i++) {
+        const QOptionRecord *r = s->options.items[i];
+
+        if (!strcmp(r->option->item.name, "serial") && !strncmp(plain_text(r), "mon:", 4)) {
+            return true;
+        }
+    }
     return option_given(s, "monitor") || option_given(s, "qmp") || option_given(s, "qmp-pretty") || option_given(s, "mon");
 }
 

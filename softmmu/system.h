@@ -43,6 +43,7 @@ typedef struct System {
     unsigned num_monitors;      /* named compat_monitorN so far */
     int daemon_fd;              /* the parent of -daemonize waits on it; -1 */
     char *pidfile;              /* to be removed at the end */
+    bool stamp_messages, name_messages; /* -msg */
 } System;
 
 extern const QSchema qschema_system;
@@ -57,6 +58,10 @@ const char *option_text(const System *s, const char *name);
 /* "-device e1000,..." as it was said. */
 const char *record_origin(const QOptionRecord *r);
 bool prefix_origin(const QOptionRecord *r, Error **errp); /* "ORIGIN: " before *errp; false */
+
+/* ---- board.c ---- */
+
+extern const char *const data_folders[]; /* where firmware is looked for after the folders of -L; NULL-terminated */
 
 /* ---- help.c ---- */
 
@@ -74,6 +79,10 @@ bool setup_objects(System *s, Error **errp);
 bool setup_defaults(System *s, Error **errp);
 
 /* ---- process.c ---- */
+
+/* A message on standard error, by -msg. The text may have lines; error_report_free's is for when there is no System yet. */
+void system_warn(const System *s, const char *text);
+void system_error_free(const System *s, Error *err);
 
 /* -daemonize: in the parent does not return; in the child true. */
 bool process_daemonize(System *s, Error **errp);

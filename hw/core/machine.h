@@ -26,6 +26,7 @@ typedef struct MachineOps {     /* ObjectOps.iface of machine classes; functions
     void (*reset)(Machine *, ObjectResetKind);    /* after the devices */
     void (*powerdown)(Machine *);                 /* system_powerdown: ACPI power button */
     void (*nmi)(Machine *);
+    void (*wakeup)(Machine *, bool power_button); /* after the reset that ends suspend to RAM; NULL: it cannot sleep */
     unsigned max_cpus;                            /* 0: no CPUs at all */
     unsigned max_dies, max_clusters, max_modules; /* 0: one at most */
     uint64_t default_ram_size;
@@ -53,6 +54,7 @@ struct Machine {
     MemoryRegion *memory, *io;  /* roots of the CPU's memory and of the port space */
     AddressSpace *as_memory, *as_io;
     Accel *accel;
+    uint8_t uuid[16];           /* -uuid, as text shows it; all zero: none. Set before machine_create */
     const char *cpu_type;       /* class of its CPUs, as -cpu chose; NULL: MachineOps.default_cpu. Set before machine_create */
     Vcpu **vcpus;               /* by cpu-index; num_vcpus */
     unsigned num_vcpus;

@@ -83,6 +83,7 @@ static bool set_smbios(PcMachine *pc, Error **errp)
     x86_cpuid(x86_cpu(pc->m.vcpus[0]), 1, 0, signature);
     c.cpu_eax = signature[0];
     c.cpu_edx = signature[3];
+    memcpy(c.uuid, pc->m.uuid, sizeof(c.uuid));
     smbios_build(&c, &tables, &anchor);
     return set_file(pc, SMBIOS_FILE_TABLES, tables, errp) && set_file(pc, SMBIOS_FILE_ANCHOR, anchor, errp);
 }
@@ -141,7 +142,6 @@ static bool set_boot(PcMachine *pc, Error **errp)
     int64_t retry = boot && boot->has_reboot_timeout ? boot->reboot_timeout : -1;
     uint32_t fail = GUINT32_TO_LE((uint32_t)retry);
     uint16_t wait = boot && boot->has_splash_time ? GUINT16_TO_LE((uint16_t)boot->splash_time) : 0;
-    bool strict = boot && boot->has_strict && boot->strict;
 
     if (boot && boot->splash) {
         return error_set(errp, "-boot splash=: pictures are not supported");
@@ -150,12 +150,31 @@ static bool set_boot(PcMachine *pc, Error **errp)
         !fw_cfg_set_file(pc->fw_cfg, "etc/boot-menu-wait", g_bytes_new(&wait, 2), errp)) {
         return false;
     }
-    return fw_cfg_set_file(pc->fw_cfg, "etc/boot-fail-wait", g_bytes_new(&fail, 4), errp) &&
-           fw_cfg_set_file(pc->fw_cfg, "bootorder", g_bytes_new("HALT", strict ? 5 : 0), errp);
+    return fw_cfg_set_file(pc->fw_cfg, "etc/boot-fail-wait", g_bytes_new(&fail, 4), errp);
+}
+
+/* Files of the user's are there already; one of ours would replace it without a word. */
+static bool names_are_free(PcMachine *pc, Error **errp)
+{
+    static const char *const ours[] = {
+        "bootorder", "etc/acpi/rsdp", "etc/acpi/tables", "etc/table-loader", "etc/boot-fail-wait", "etc/boot-menu-wait",
+        "etc/boot/kernel", "etc/e820", "etc/system-states", SMBIOS_FILE_TABLES, SMBIOS_FILE_ANCHOR, "genroms/linuxboot_dma.bin",
+        "genroms/pvh.bin",
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ours); i++) {
+        if (fw_cfg_file(pc->fw_cfg, ours[i])) {
+            return error_set(errp, "-fw_cfg: '%s' is a file of the machine's own", ours[i]);
+        }
+    }
+    return true;
 }
 
 bool pc_fwcfg_fill(PcMachine *pc, Error **errp)
 {
+    if (!names_are_free(pc, errp)) {
+        return false;
+    }
     set_numbers(pc);
     return set_e820(pc, errp) && set_smbios(pc, errp) && set_sleep_states(pc, errp) && set_boot(pc, errp);
 }
@@ -222,17 +241,25 @@ static void cmos_memory(PcMachine *pc)
     }
 }
 
-void pc_cmos_fill(PcMachine *pc)
+void pc_cmos_boot_order(PcMachine *pc, bool once)
 {
-    enum { EQUIPMENT_FPU = 1 << 1, EQUIPMENT_MOUSE = 1 << 2, NO_FLOPPY_CHECK = 1 };
+    enum { NO_FLOPPY_CHECK = 1 };
     const BootConfiguration *boot = machine_conf(&pc->m)->boot;
-    const char *order = boot && boot->once ? boot->once : boot && boot->order ? boot->order : "cad";
+    const char *order = boot && boot->once && once ? boot->once : boot && boot->order ? boot->order : "cad";
     uint8_t n[3] = { 0 };
 
     boot_nibbles(order, n, &error_abort); /* pc_create has looked */
+    mc146818rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
+    mc146818rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->conf.fd_bootchk ? 0 : NO_FLOPPY_CHECK)));
+}
+
+void pc_cmos_fill(PcMachine *pc)
+{
+    enum { EQUIPMENT_FPU = 1 << 1, EQUIPMENT_MOUSE = 1 << 2 };
+
     cmos_memory(pc);
     mc146818rtc_set_cmos(pc->rtc, 0x5f, (uint8_t)(pc->m.smp.cpus - 1));
     mc146818rtc_set_cmos(pc->rtc, 0x14, EQUIPMENT_FPU | EQUIPMENT_MOUSE);
-    mc146818rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)(n[1] << 4 | n[0]));
-    mc146818rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(n[2] << 4 | (pc->conf.fd_bootchk ? 0 : NO_FLOPPY_CHECK)));
+    pc_cmos_boot_order(pc, true);
+    pc_cmos_disks(pc);
 }

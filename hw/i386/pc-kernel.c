@@ -30,6 +30,9 @@ enum {                             /* Where things go */
     TABLES_ROOM = 0x28000,         /* end of RAM: the firmware's tables */
 };
 
+#define LINUX_ROM "genroms/linuxboot_dma.bin"
+#define PVH_ROM "genroms/pvh.bin"
+
 static uint32_t get(const uint8_t *p, unsigned offset, unsigned size)
 {
     uint32_t v = 0;
@@ -142,10 +145,7 @@ static uint16_t video_mode(const char *cmdline)
 
 static bool set_rom(PcMachine *pc, const char *file, const uint8_t *rom, unsigned size, Error **errp)
 {
-    g_autofree char *order = g_strdup_printf("/rom@%s", file);
-
-    return fw_cfg_set_file(pc->fw_cfg, file, g_bytes_new_static(rom, size), errp) &&
-           fw_cfg_set_file(pc->fw_cfg, "bootorder", g_bytes_new(order, strlen(order) + 1), errp);
+    return fw_cfg_set_file(pc->fw_cfg, file, g_bytes_new_static(rom, size), errp);
 }
 
 /* Sizes that the header says, against the file. */
@@ -202,7 +202,7 @@ static bool load_linux(PcMachine *pc, const char *path, GBytes *file, Error **er
     fw_cfg_set_u32(pc->fw_cfg, FW_CFG_KERNEL_SIZE, kernel_size);
     fw_cfg_set(pc->fw_cfg, FW_CFG_KERNEL_DATA, g_bytes_new_from_bytes(file, setup_size, kernel_size));
     return fw_cfg_set_file(pc->fw_cfg, "etc/boot/kernel", g_bytes_ref(file), errp) &&
-           set_rom(pc, "genroms/linuxboot_dma.bin", rom_linuxboot, rom_linuxboot_size, errp);
+           set_rom(pc, LINUX_ROM, rom_linuxboot, rom_linuxboot_size, errp);
 }
 
 static bool load_elf(PcMachine *pc, const char *path, GBytes *file, Error **errp)
@@ -221,10 +221,10 @@ static bool load_elf(PcMachine *pc, const char *path, GBytes *file, Error **errp
     at = k.address + (uint32_t)g_bytes_get_size(k.image);
     fw_cfg_set(pc->fw_cfg, FW_CFG_KERNEL_DATA, k.image);
     return set_cmdline(pc, CMDLINE_MAX - 1, errp) && load_initrd(pc, UINT32_MAX, at, &at, &len, errp) &&
-           set_rom(pc, "genroms/pvh.bin", rom_pvh, rom_pvh_size, errp);
+           set_rom(pc, PVH_ROM, rom_pvh, rom_pvh_size, errp);
 }
 
-bool pc_kernel_load(PcMachine *pc, Error **errp)
+bool pc_kernel_load(PcMachine *pc, const char **rom, Error **errp)
 {
     const MachineConf *conf = machine_conf(&pc->m);
     GBytes *file;
@@ -232,6 +232,7 @@ bool pc_kernel_load(PcMachine *pc, Error **errp)
     const uint8_t *data;
     bool ok;
 
+    *rom = NULL;
     if (!conf->kernel) {
         if (conf->initrd) {
             return error_set(errp, "-initrd only allowed with -kernel option");
@@ -245,8 +246,10 @@ bool pc_kernel_load(PcMachine *pc, Error **errp)
     data = g_bytes_get_data(file, &size);
     if (size >= HEADER_END && !memcmp(data + HEADER_MAGIC, "HdrS", 4)) {
         ok = load_linux(pc, conf->kernel, file, errp);
+        *rom = LINUX_ROM;
     } else if (elf_is(data, size)) {
         ok = load_elf(pc, conf->kernel, file, errp);
+        *rom = PVH_ROM;
     } else {
         ok = error_set(errp, "kernel '%s': invalid kernel header: neither a Linux image nor ELF", conf->kernel);
     }

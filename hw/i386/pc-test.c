@@ -13,6 +13,7 @@
 #include "hw/dma/i8257.gen.h"
 #include "hw/i386/pc.h"
 #include "hw/i386/topology.h"
+#include "hw/ide/ide.gen.h"
 #include "hw/input/i8042.gen.h"
 #include "hw/intc/apic.gen.h"
 #include "hw/intc/i8259.gen.h"
@@ -32,7 +33,7 @@ static const QClass *const classes[] = {
     &qclass_container, &qclass_ISA, &qclass_PCI, &qclass_pc_i440fx_10_0_machine, &qclass_qtest_accel,
     &qclass_qemu64_x86_64_cpu, &qclass_apic, &qclass_ioapic, &qclass_isa_i8259, &qclass_hpet, &qclass_isa_pit, &qclass_isa_pcspk,
     &qclass_mc146818rtc, &qclass_i8257, &qclass_i8042, &qclass_port92, &qclass_fw_cfg_io, &qclass_i440FX_pcihost,
-    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial,
+    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
 };
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     QomTree *tree;
     Machine *m;
     PcMachine *pc;
+    bool (*add)(Machine *, Error **); /* what -device would; NULL: nothing */
     char *firmware;            /* file of 128 KiB: byte n is n / 1024 */
     unsigned resets;
 } Fixture;
@@ -122,7 +124,8 @@ static bool build(Fixture *f, const char *json, Error **errp)
     f->m->host = &host;
     f->m->opaque = f;
     f->pc = (PcMachine *)f->m;
-    if (!accel_new(f->m, "qtest", NULL, errp) || !machine_create(f->m, errp) || !machine_finish_create(f->m, errp)) {
+    if (!accel_new(f->m, "qtest", NULL, errp) || !machine_create(f->m, errp) || (f->add && !f->add(f->m, errp)) ||
+        !machine_finish_create(f->m, errp)) {
         machine_destroy(f->m);
         f->m = NULL;
         return false;
@@ -319,6 +322,64 @@ static void test_fw_cfg(void)
     end(f);
 }
 
+static Device *add_cd(Machine *m, const char *bus, const char *unit, const char *bootindex, Error **errp)
+{
+    return device_new(m, "ide-cd", bus_find(m, bus, NULL, &error_abort), NULL, NULL, errp, "unit", unit, "bootindex", bootindex, NULL);
+}
+
+static bool add_two(Machine *m, Error **errp)
+{
+    return add_cd(m, "ide.1", "0", "3", errp) && add_cd(m, "ide.0", "0", "-1", errp) && add_cd(m, "ide.0", "1", "1", errp);
+}
+
+static bool add_same(Machine *m, Error **errp)
+{
+    return add_cd(m, "ide.1", "0", "3", errp) && add_cd(m, "ide.0", "0", "3", errp);
+}
+
+static bool add_bootorder(Machine *m, Error **errp)
+{
+    return fw_cfg_set_file(((PcMachine *)m)->fw_cfg, "bootorder", g_bytes_new("x", 1), errp);
+}
+
+static void test_own_files(void)
+{
+    Fixture *f = fixture_new();
+    Error *err = NULL;
+
+    f->add = add_bootorder;
+    g_assert_false(build(f, "{}", &err));
+    g_assert_nonnull(strstr(error_message(err), "'bootorder' is a file of the machine's own"));
+    error_free(err);
+    f->add = NULL;
+    g_assert_true(build(f, "{}", &error_abort));
+    end(f);
+}
+
+static void test_boot_order(void)
+{
+    Fixture *f = fixture_new();
+    Error *err = NULL;
+
+    f->add = add_two;
+    g_assert_true(build(f, "{'boot': {'strict': true}}", &error_abort));
+    g_assert_cmpstr(g_bytes_get_data(fw_cfg_file(f->pc->fw_cfg, "bootorder"), NULL), ==,
+                    "/pci@i0cf8/ide@1,1/drive@0/disk@1\n/pci@i0cf8/ide@1,1/drive@1/disk@0\nHALT");
+    end(f);
+    f = fixture_new();
+    f->add = add_same;
+    g_assert_false(build(f, "{}", &err));
+    g_assert_cmpstr(error_message(err), ==, "The bootindex 3 has already been used");
+    error_free(err);
+    f->add = NULL;
+    g_assert_true(build(f, "{'boot': {'order': 'cd', 'once': 'n'}}", &error_abort));
+    g_assert_cmpuint(g_bytes_get_size(fw_cfg_file(f->pc->fw_cfg, "bootorder")), ==, 0);
+    g_assert_cmphex(cmos(f, 0x3d), ==, 0x04);              /* the first time only */
+    machine_reset(f->m, OBJECT_WARM_RESET);
+    g_assert_cmphex(cmos(f, 0x3d), ==, 0x32);
+    end(f);
+}
+
 /* ---- Interrupt lines ---- */
 
 /* From the interval timer through HPET and both controllers to the processor's pin. */
@@ -502,6 +563,79 @@ static void test_two_machines(void)
     end(b);
 }
 
+/* ---- A hostile guest: any value to any port, configuration register and region; it must live, and be reset after ---- */
+
+static uint32_t random_value(void)
+{
+    static const uint32_t nice[] = { 0, 1, 0xff, 0xffff, 0xffffffff, 0x80000000, 0xfee00000, 0xfec00000, 0xa0000, 0xcf8 };
+
+    return g_test_rand_int() & 1 ? nice[(unsigned)g_test_rand_int() % G_N_ELEMENTS(nice)] : (uint32_t)g_test_rand_int();
+}
+
+static uint16_t random_port(void)
+{
+    static const uint16_t ports[] = { 0x00, 0x20, 0x40, 0x60, 0x61, 0x64, 0x70, 0x80, 0x92, 0xa0, 0xb2, 0xc0, 0x170, 0x1f0, 0x3b0,
+                                      0x3c0, 0x3d0, 0x3f6, 0x4d0, 0x510, 0x514, 0x600, 0xafe0, 0xb100, 0xcf8, 0xcfc };
+
+    return (uint16_t)(g_test_rand_int() & 7 ? ports[(unsigned)g_test_rand_int() % G_N_ELEMENTS(ports)] + (g_test_rand_int() & 15)
+                                            : g_test_rand_int());
+}
+
+static hwaddr random_address(void)
+{
+    static const hwaddr bases[] = { 0, 0xa0000, 0xc0000, 0xf0000, 0xfec00000, 0xfed00000, 0xfee00000, 0xfffc0000, 0x100000000 };
+
+    return bases[(unsigned)g_test_rand_int() % G_N_ELEMENTS(bases)] + ((uint32_t)g_test_rand_int() & 0xfff);
+}
+
+static void random_access(Fixture *f)
+{
+    unsigned size = 1u << g_test_rand_int_range(0, 3);
+    uint64_t v = random_value();
+
+    switch (g_test_rand_int_range(0, 6)) {
+    case 0:
+        in(f, random_port(), size);
+        break;
+    case 1:
+    case 2:
+        out(f, random_port(), size, (uint32_t)v);
+        break;
+    case 3: /* configuration of a function that is there */
+        config(f, ((uint32_t)g_test_rand_int() & 0x1b), (uint32_t)g_test_rand_int() & 0xfc);
+        out(f, (uint16_t)(0xcfc + (g_test_rand_int() & 3)), size, (uint32_t)v);
+        break;
+    case 4:
+        address_space_ld(f->m->as_memory, random_address(), size, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, &v);
+        break;
+    default:
+        address_space_st(f->m->as_memory, random_address(), size, DEVICE_LITTLE_ENDIAN, MEMTXATTRS_NONE, v);
+        break;
+    }
+}
+
+static void test_hostile(void)
+{
+    Fixture *f = start("{'memory': {'size': 16777216}}");
+
+    clock_group_set_manual(&f->m->clocks);
+    clock_group_start(&f->m->clocks);
+    for (unsigned round = 0; round < 300; round++) {
+        for (unsigned i = 0; i < 500; i++) {
+            random_access(f);
+        }
+        machine_unlock(f->m);
+        clock_group_step(&f->m->clocks, clock_ns(&f->m->clocks.clocks[CLOCK_VIRTUAL_NS]) + g_test_rand_int_range(0, 50000000));
+        machine_lock(f->m);
+        if (round % 16 == 15) {
+            machine_reset(f->m, round & 16 ? OBJECT_COLD_RESET : OBJECT_WARM_RESET);
+            g_assert_cmphex(config(f, 0, 0x72) & 0xff0000, ==, 0x020000);
+            g_assert_cmphex(mem(f, 0xfffff), ==, 127);
+        }
+    }
+    end(f);
+}
+
 /* ---- Topology ---- */
 
 static void test_topology(void)
@@ -590,6 +724,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/functions", test_functions);
     g_test_add_func("/pc/options", test_options);
     g_test_add_func("/pc/fw_cfg", test_fw_cfg);
+    g_test_add_func("/pc/own-files", test_own_files);
+    g_test_add_func("/pc/boot-order", test_boot_order);
     g_test_add_func("/pc/irq/timer", test_timer_interrupt);
     g_test_add_func("/pc/irq/shared", test_shared_line);
     g_test_add_func("/pc/a20", test_a20);
@@ -597,6 +733,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/kernel/linux", test_linux);
     g_test_add_func("/pc/errors", test_errors);
     g_test_add_func("/pc/two-machines", test_two_machines);
+    g_test_add_func("/pc/hostile", test_hostile);
     g_test_add_func("/pc/topology", test_topology);
     g_test_add_func("/pc/elf/load", test_elf);
     g_test_add_func("/pc/elf/random", test_elf_random);

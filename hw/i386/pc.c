@@ -230,7 +230,7 @@ static bool pc_create_hpet(PcMachine *pc, Error **errp)
     if (!pc->conf.hpet) {
         return true;
     }
-    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, NULL);
+    pc->hpet = device_new(m, "hpet", NULL, NULL, NULL, errp, "hpet-intcap", "4", NULL);
     if (!pc->hpet) {
         return false;
     }
@@ -345,12 +345,9 @@ static bool pc_create_pm(PcMachine *pc, Error **errp)
 /* The channels' own lines are 14 and 15 of the ISA bus. */
 static bool pc_create_ide(PcMachine *pc, Error **errp)
 {
-    Device *ide;
+    Device *ide = device_new(&pc->m, "piix3-ide", &pc->pci->bus, OBJECT(pc->piix3), "ide", errp, "addr", "1.1",
+                             NULL);
 
-    if (!qschema_class(qom_schema(pc->m.tree), "piix3-ide")) {
-        return true; /* a program built without block devices */
-    }
-    ide = device_new(&pc->m, "piix3-ide", &pc->pci->bus, OBJECT(pc->piix3), "ide", errp, "addr", "1.1", NULL);
     if (!ide) {
         return false;
     }
@@ -411,12 +408,36 @@ static bool pc_create(Machine *m, Error **errp)
 static bool pc_finish_create(Machine *m, Error **errp)
 {
     PcMachine *pc = pc_machine(m);
+    const BootConfiguration *boot = machine_conf(m)->boot;
+    g_autofree char *first = NULL;
+    const char *rom;
 
-    if (!pc_fwcfg_fill(pc, errp) || (pc_has_acpi(pc) && !pc_acpi_fill(pc, errp)) || !pc_kernel_load(pc, errp)) {
+    if (!pc_fwcfg_fill(pc, errp) || (pc_has_acpi(pc) && !pc_acpi_fill(pc, errp)) || !pc_kernel_load(pc, &rom, errp)) {
+        return false;
+    }
+    first = rom ? g_strdup_printf("/rom@%s", rom) : NULL;
+    if (!pc_bootorder_fill(pc, first, boot && boot->has_strict && boot->strict, errp)) {
         return false;
     }
     pc_cmos_fill(pc);
     return true;
+}
+
+/* -boot once= is for the first boot only. */
+static void pc_reset(Machine *m, ObjectResetKind kind)
+{
+    if (kind == OBJECT_WARM_RESET) {
+        pc_cmos_boot_order(pc_machine(m), false);
+    }
+}
+
+static void pc_wakeup(Machine *m, bool power_button)
+{
+    PcMachine *pc = pc_machine(m);
+
+    if (pc->pm) {
+        piix4_pm_wakeup(pc->pm, power_button);
+    }
 }
 
 static void pc_powerdown(Machine *m)
@@ -458,7 +479,9 @@ static void pc_finish(Object *obj)
 static const MachineOps pc_ops = {
     .create = pc_create,
     .finish_create = pc_finish_create,
+    .reset = pc_reset,
     .powerdown = pc_powerdown,
+    .wakeup = pc_wakeup,
     .nmi = pc_nmi,
     .max_cpus = MAX_CPUS,
     .max_dies = MAX_DIES,

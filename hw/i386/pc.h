@@ -5,6 +5,7 @@
  *   pc.c          which devices there are, interrupt lines, A20, order of construction
  *   pc-memory.c   RAM, ROM and firmware in the memory map
  *   pc-fwcfg.c    what the firmware is told: fw_cfg items, CMOS, SMBIOS, boot order
+ *   pc-disks.c    disks in the CMOS, bootorder
  *   pc-acpi.c     description of the board for hw/acpi/pc-tables.h
  *   pc-kernel.c   -kernel, -initrd, -append
  *   elf.c         kernels in ELF with a PVH note
@@ -56,13 +57,18 @@ void pc_memory_finish(PcMachine *pc);
 /* pc-fwcfg.c: once all devices are there. */
 bool pc_fwcfg_fill(PcMachine *pc, Error **errp);
 void pc_cmos_fill(PcMachine *pc);
+void pc_cmos_boot_order(PcMachine *pc, bool once);
 bool pc_boot_order_valid(const char *order, Error **errp);
+
+/* pc-disks.c. first: what boots before all that has a bootindex, NULL: nothing; strict: nothing else boots. */
+void pc_cmos_disks(PcMachine *pc);
+bool pc_bootorder_fill(PcMachine *pc, const char *first, bool strict, Error **errp);
 
 /* pc-acpi.c: files of tables, remade when the guest asks for them, for they depend on what the firmware has set up. */
 bool pc_acpi_fill(PcMachine *pc, Error **errp);
 
-/* pc-kernel.c */
-bool pc_kernel_load(PcMachine *pc, Error **errp);
+/* pc-kernel.c. *rom: the fw_cfg file that starts it, static; NULL: there is no kernel. */
+bool pc_kernel_load(PcMachine *pc, const char **rom, Error **errp);
 /* Below the tables that the firmware puts at the end of RAM under 4 GiB: last address for an initrd. */
 uint64_t pc_initrd_end(const PcMachine *pc);
 

@@ -58,6 +58,9 @@ static void apic_set_lint(void *opaque, int n, int level)
     Apic *s = opaque;
     uint32_t bit = 1u << n, before;
 
+    if (!s->vcpu) {
+        return; /* the machine is being taken down */
+    }
     if (level) {
         before = __atomic_fetch_or(&s->st.lint, bit, __ATOMIC_SEQ_CST);
     } else {
@@ -112,23 +115,15 @@ static bool apic_init(Object *o, Error **errp)
     return true;
 }
 
-static void apic_finish(Object *o)
-{
-    Apic *s = (Apic *)o;
-
-    if (s->vcpu) {
-        s->vcpu->intc = NULL;
-        s->vcpu->intc_opaque = NULL;
-        s->vcpu = NULL;
-    }
-}
-
 static void apic_unrealize(Object *o)
 {
     Apic *s = (Apic *)o;
 
     timer_finish(&s->timer);
     memory_region_finish(&s->mr);
+    s->vcpu->intc = NULL; /* the processor is still there: we are its child */
+    s->vcpu->intc_opaque = NULL;
+    s->vcpu = NULL;
 }
 
 static bool apic_realize(Object *o, Error **errp)
@@ -185,7 +180,6 @@ const ObjectOps apic_ops = {
     .init = apic_init,
     .realize = apic_realize,
     .unrealize = apic_unrealize,
-    .finish = apic_finish,
     .reset = apic_reset,
     .check = apic_check,
     .rebuild = apic_rebuild,
@@ -201,9 +195,9 @@ static void print_lvt(const Apic *s, const char *name, unsigned lvt, PrintFn *pr
     uint32_t v = s->st.lvt[lvt];
     bool timer = lvt == LVT_TIMER;
 
-    intctrl_printf(print, opaque, "%s\t 0x%08x active-%s %-5s  %-6s  %12s  %-5s  %-6s (vec %u)\n", name, v,
+    intctrl_printf(print, opaque, "%s\t 0x%08x active-%s %-5s %-6s %-7s %-12s %-6s (vec %u)\n", name, v,
                    v & 1 << 13 ? "lo" : "hi", v & LVT_LEVEL ? "level" : "edge", v & LVT_MASKED ? "masked" : "",
-                   timer ? modes[v >> LVT_TIMER_SHIFT & 3] : "", v & LVT_PENDING ? "pending" : "",
+                   v & LVT_PENDING ? "pending" : "", timer ? modes[v >> LVT_TIMER_SHIFT & 3] : "",
                    delivery_names[timer ? APIC_FIXED : v >> LVT_MODE_SHIFT & 7], v & 0xff);
 }
 
@@ -223,7 +217,7 @@ static void print_vectors(const char *name, const uint32_t *words, const uint32_
 
 bool apic_print(Vcpu *vcpu, PrintFn *print, void *opaque)
 {
-    static const char *const shorthands[4] = {"", "self", "all", "all-self"};
+    static const char *const shorthands[4] = {"", "self", "all-self", "all"};
     Apic *s = vcpu->intc == &apic_local_intc ? vcpu->intc_opaque : NULL;
     uint32_t icr;
 

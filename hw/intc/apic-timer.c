@@ -163,7 +163,11 @@ void apic_timer_cb(void *opaque)
         /* The guest may have reprogrammed it while we waited for the lock. */
         if (!timer_is_armed(&s->timer)) {
             fire = !(s->st.lvt[LVT_TIMER] & LVT_MASKED);
-            if (lvt_mode(s) == TIMER_DEADLINE) {
+            if (lvt_mode(s) == TIMER_DEADLINE && s->st.tsc_deadline &&
+                s->vcpu->arch->time_of_stamp(s->vcpu, s->st.tsc_deadline) > now_ns(s)) {
+                fire = false; /* the guest has set its counter back since */
+                arm(s);
+            } else if (lvt_mode(s) == TIMER_DEADLINE) {
                 fire = fire && s->st.tsc_deadline;
                 s->st.tsc_deadline = 0;
             } else {

@@ -213,6 +213,26 @@ static void test_cmos(void)
     devtest_free(r.t);
 }
 
+/* The clock can be chosen late; time goes on from what it shows. */
+static void test_clock(void)
+{
+    Rig r = new_rig(NULL);
+    int64_t before = g_get_real_time() / G_USEC_PER_SEC, now;
+
+    mc146818rtc_set_clock(r.rtc, CLOCK_HOST_NS);
+    assert_time(&r, "2026-03-31 3 20:59:59");
+    devtest_step(r.t, INT64_C(5000000000)); /* virtual time is not its time any more */
+    now = mc146818rtc_get_time(r.rtc);
+    g_assert_cmpint(now - T0, <=, g_get_real_time() / G_USEC_PER_SEC - before + 1);
+    mc146818rtc_set_clock(r.rtc, CLOCK_VIRTUAL_NS);
+    wr(&r, 0xb, 0x12);
+    rd(&r, 0xc);
+    devtest_step(r.t, INT64_C(5000000000));
+    g_assert_cmpint(mc146818rtc_get_time(r.rtc), >=, now + 5);
+    g_assert_cmpint(devtest_irq(r.t, 8), ==, 1);
+    devtest_free(r.t);
+}
+
 static void test_fuzz(void)
 {
     Rig r = new_rig("slew");
@@ -231,6 +251,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/periodic", test_periodic);
     g_test_add_func("/rtc/slew", test_slew);
     g_test_add_func("/rtc/cmos", test_cmos);
+    g_test_add_func("/rtc/clock", test_clock);
     g_test_add_func("/rtc/fuzz", test_fuzz);
     return g_test_run();
 }

@@ -476,10 +476,31 @@ static const MemoryOps rtc_mem_ops = {
 
 /* Board ------------------------------------------------------------------------ */
 
+static void init_timers(Rtc *s)
+{
+    timer_init(&s->event, rtc_clock(s), &s->st.event, rtc_event, s);
+    timer_init(&s->slew, rtc_clock(s), &s->st.slew, rtc_slew_event, s);
+    s->st.last = rtc_now(s);
+}
+
 void mc146818rtc_set_clock(Device *rtc, ClockKind kind)
 {
-    ((Rtc *)rtc)->clock_kind = kind;
-    ((Rtc *)rtc)->has_clock_kind = true;
+    Rtc *s = (Rtc *)rtc;
+    bool realized = object_life(OBJECT(rtc)) == OBJECT_REALIZED;
+    int64_t seconds = 0;
+
+    if (realized) {
+        rtc_catch_up(s);
+        seconds = rtc_seconds(s);
+        timer_finish(&s->event);
+        timer_finish(&s->slew);
+    }
+    s->clock_kind = kind;
+    s->has_clock_kind = true;
+    if (realized) {
+        init_timers(s);
+        mc146818rtc_set_time(rtc, seconds);
+    }
 }
 
 void mc146818rtc_set_time(Device *rtc, int64_t seconds)
@@ -530,8 +551,7 @@ static bool rtc_realize(Object *o, Error **errp)
     if (s->conf.lost_tick_policy == LOST_TICK_POLICY_DELAY) {
         return error_set(errp, "mc146818rtc: lost_tick_policy 'delay' is not possible; use 'discard' or 'slew'");
     }
-    timer_init(&s->event, rtc_clock(s), &s->st.event, rtc_event, s);
-    timer_init(&s->slew, rtc_clock(s), &s->st.slew, rtc_slew_event, s);
+    init_timers(s);
     memory_region_init_io(&s->mr, DEVICE(o)->machine->map, o, &rtc_mem_ops, s, "rtc", 2);
     if (!isa_irq(&s->parent, s->conf.irq, &s->irq, errp) ||
         !isa_map_io(&s->parent, &s->mr, s->conf.iobase, errp)) {
@@ -541,7 +561,6 @@ static bool rtc_realize(Object *o, Error **errp)
     s->st.cmos[R_A] = 0x26; /* 32.768 kHz, 1024 interrupts a second, as firmware expects to find a clock that runs */
     s->st.cmos[R_B] = B_24H;
     s->st.cmos[R_D] = D_VRT;
-    s->st.last = rtc_now(s);
     return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include "hw/core/device.h"
 
-/* The clock it runs by (-rtc clock=): CLOCK_HOST_NS unless said. Between device_create and device_realize. */
+/* The clock it runs by (-rtc clock=): CLOCK_HOST_NS unless said. Before or after realize; the time shown stays. */
 void mc146818rtc_set_clock(Device *rtc, ClockKind kind);
 /* What time it shows now: seconds since 1970 as the guest's calendar (-rtc base=). Realized only. No event. */
 void mc146818rtc_set_time(Device *rtc, int64_t seconds);

@@ -27,15 +27,16 @@ const X86CpuModel *x86_model_find(const char *name)
     return NULL;
 }
 
-/* By word and bit. What is missing of QEMU's: AVX and all VEX instructions, XSAVE, 3DNow!, SVM, MPX, LA57, PKU. */
+/* By word and bit. What is missing of QEMU's: AVX, XSAVE, 3DNow!, SVM, MPX, LA57, PKU. */
 static const uint32_t implemented[X86_NUM_WORDS] = {
     /* fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss */
     [X86_WORD_1_EDX] = 0x0f8bfbff & ~(1u << 22),
     /* sse3 pclmulqdq monitor ssse3 cx16 pcid sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes rdrand hypervisor */
     [X86_WORD_1_ECX] = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 9 | 1u << 13 | 1u << 17 | 1u << 19 | 1u << 20 | 1u << 21 | 1u << 22 |
                        1u << 23 | 1u << 24 | 1u << 25 | 1u << 30 | 1u << 31,
-    /* fsgsbase smep erms invpcid rdseed adx smap clflushopt clwb */
-    [X86_WORD_7_EBX] = 1u << 0 | 1u << 7 | 1u << 9 | 1u << 10 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 23 | 1u << 24,
+    /* fsgsbase bmi1 smep bmi2 erms invpcid rdseed adx smap clflushopt clwb */
+    [X86_WORD_7_EBX] = 1u << 0 | 1u << 3 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 23 |
+                       1u << 24,
     /* umip rdpid */
     [X86_WORD_7_ECX] = 1u << 2 | 1u << 22,
     /* fsrm */

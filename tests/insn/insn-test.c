@@ -241,8 +241,9 @@ static bool check(const InsnCase *c, InsnResult host, InsnResult *ours, const ch
         count->skipped_jumps++;
         return true;
     }
-    if (c->mode == MODE_64 && host.st.vector == EXC_SS && ours->st.vector == EXC_GP) {
-        ours->st.vector = EXC_SS; /* not canonical: the memory of the harness does not know the segment */
+    if (c->mode == MODE_64 && (host.st.vector == EXC_SS || host.st.vector == EXC_GP) &&
+        (ours->st.vector == EXC_SS || ours->st.vector == EXC_GP)) {
+        ours->st.vector = host.st.vector; /* not canonical: the harness's memory does not know the segment, nor the host ours */
     }
     if (same(c, &host, ours, count)) {
         if (o->repeat_one) {

@@ -48,6 +48,7 @@ def test_version_and_help():
     assert "reconnect-ms=<uint32>" in run("-chardev", "socket,help")[1]
     assert run("-display", "none", "-machine", "accel=kvm:tcg", "-device", "?")[0] == 0
     assert "guest_errors" in run("-d", "help")[1]
+    assert "/usr/share/seabios\n" in run("-L", "help")[1]
 
 
 def test_introspect():
@@ -97,6 +98,11 @@ def test_pidfile_and_daemonize(tmp_path):
     assert status == 1 and "Failed to bind socket" in err
 
 
+def test_message_stamps():
+    err = run("-M", "none", "-msg", "timestamp=on,guest-name=on", "-name", "guest1", "-device", "foo")[2]
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z guest1 qemu-system-x86_64: -device foo: ", err)
+
+
 def test_config_files(tmp_path):
     status, out, err = run("-M", "none", "-chardev", "socket,id=c,path=a,,b,server=on,wait=off", "-name", "x", "-writeconfig",
                            f"{tmp_path}/cfg", "-mon", "nonexistent")
@@ -126,6 +132,17 @@ def test_nographic_monitor():
         assert e.end() == 0
 
 
+@pytest.mark.parametrize("args", [["-nographic", "-serial", "mon:stdio"], ["-serial", "mon:stdio"], ["-nographic"],
+                                  ["-chardev", "stdio,id=c,mux=on", "-mon", "c", "-serial", "chardev:c"]])
+def test_serial_and_monitor_on_stdio(args):
+    """The serial port has the focus; Ctrl-A c is the monitor."""
+    with Emulator(*args, machine=("-M", "pc", "-accel", "qtest", "-m", "16", "-vga", "none"), qmp=False) as e:
+        e.io.send("\x01c")
+        assert e.io.until("(qemu) ") == b"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) "
+        e.io.send("quit\r")
+        assert e.end() == 0
+
+
 def test_linked_libraries():
     """What is linked costs time at each start."""
     out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
@@ -133,6 +150,20 @@ def test_linked_libraries():
     allowed = {"libc", "libm", "libglib", "libjson-c", "libpcre2-8", "liburcu-memb", "liburcu-common", "libpixman-1", "libz", "libfdt",
                "libpng16", "libgcc_s", "libasan", "libubsan", "libstdc++"}
     assert names <= allowed, names - allowed
+
+
+def test_start_up_is_cheap():
+    """From exec to the first answer, and memory of our own. The bounds are far above what is measured, for slow machines."""
+    times = []
+    for _ in range(5):
+        start = time.monotonic()
+        with Emulator() as e:
+            e.qmp.ok("query-status")
+            times.append(time.monotonic() - start)
+            rollup = open(f"/proc/{e.p.pid}/smaps_rollup").read()
+    if "libasan" not in subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout:
+        assert min(times) < 0.1
+        assert int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) < 10240
 
 
 def test_random_command_lines():

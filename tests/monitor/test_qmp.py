@@ -170,8 +170,14 @@ def test_schema_and_commands_agree():
     with Emulator() as e:
         names = {c["name"] for c in e.qmp.ok("query-commands")}
         schema = e.qmp.ok("query-qmp-schema")
-        assert names == {x["name"] for x in schema if x["meta-type"] == "command"}
-        assert {"qmp_capabilities", "query-status", "human-monitor-command"} <= names
+    assert names == {x["name"] for x in schema if x["meta-type"] == "command"}
+    assert {"qmp_capabilities", "query-status", "human-monitor-command"} <= names
+    by_name = {x["name"]: x for x in schema}
+    args = by_name[by_name["screendump"]["arg-type"]]
+    assert {m["name"]: "default" in m for m in args["members"]} == {"filename": False, "device": True, "head": True, "format": True}
+    by_name = {x["name"]: x for x in schema}
+    args = by_name[by_name["screendump"]["arg-type"]]
+    assert {m["name"]: "default" in m for m in args["members"]} == {"filename": False, "device": True, "head": True, "format": True}
 
 
 def test_qom():

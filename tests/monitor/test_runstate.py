@@ -68,6 +68,20 @@ def test_power_off(guest):
     assert g.e.end() == 0
 
 
+def test_suspend_and_wake_up(guest):
+    g = guest()
+    assert g.qmp.error("system_wakeup")[1] == "Unable to wake up: guest is not in suspended state"
+    for wake in ("system_wakeup", "system_powerdown"):
+        g.pci(0x0b, 0x40, 0x601)
+        g.pci(0x0b, 0x80, 1, "b")
+        g.out(0x604, 1 << 13 | 1 << 10, "w")  # S3
+        g.qmp.event("SUSPEND")
+        assert g.qmp.ok("query-status") == {"status": "suspended", "running": True}
+        g.qmp.ok(wake)
+        g.qmp.event("WAKEUP")
+        assert g.qmp.ok("query-status")["status"] == "running"
+
+
 def test_no_shutdown(guest):
     """As libvirt uses it: the machine stays, stopped, until it is reset."""
     g = guest("-no-shutdown")
