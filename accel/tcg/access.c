@@ -86,6 +86,11 @@ static void device_store(TcgVcpu *t, const Piece *p, const uint8_t *buf)
     }
 }
 
+/* A guest's address need not be aligned. */
+typedef uint16_t __attribute__((aligned(1), may_alias)) Any16;
+typedef uint32_t __attribute__((aligned(1), may_alias)) Any32;
+typedef uint64_t __attribute__((aligned(1), may_alias)) Any64;
+
 /* memcpy of the common sizes as one access of the host's: others see it whole, as the guest's CPU would make it. */
 static void copy_once(uint8_t *dst, const uint8_t *src, unsigned n)
 {
@@ -94,13 +99,13 @@ static void copy_once(uint8_t *dst, const uint8_t *src, unsigned n)
         *dst = *src;
         break;
     case 2:
-        *(uint16_t *)dst = *(const uint16_t *)src;
+        *(Any16 *)dst = *(const Any16 *)src;
         break;
     case 4:
-        *(uint32_t *)dst = *(const uint32_t *)src;
+        *(Any32 *)dst = *(const Any32 *)src;
         break;
     case 8:
-        *(uint64_t *)dst = *(const uint64_t *)src;
+        *(Any64 *)dst = *(const Any64 *)src;
         break;
     default:
         memcpy(dst, src, n);
@@ -271,8 +276,8 @@ static bool exchange16(uint8_t *host, const void *expected, const void *value)
     return same;
 }
 
-/* Stores value if what the load saw is still there. */
-static bool exchange(uint8_t *host, const uint8_t *expected, const uint8_t *value, unsigned size)
+/* Stores value if what the load saw is still there. The host's locked operations take any alignment. */
+__attribute__((no_sanitize("alignment"))) static bool exchange(uint8_t *host, const uint8_t *expected, const uint8_t *value, unsigned size)
 {
     uint64_t e = 0, v = 0;
 
