@@ -92,13 +92,21 @@ void block_context_free(BlockContext *ctx)
 
 void blockdev_submit(BlockDev *b, BlockRequest *r)
 {
+    const BlockDevOps *ops = object_iface(&b->obj);
+
     assert(b->attached);
     r->dev = b;
     r->link = (ListLink){0};
+    r->result = ops->run_now ? ops->run_now(b, r) : -EAGAIN;
     mutex_lock(&b->ctx->lock);
-    b->running++;
-    list_append(&b->ctx->queue, &r->link);
-    wake_worker(b->ctx);
+    if (r->result == -EAGAIN) {
+        b->running++;
+        list_append(&b->ctx->queue, &r->link);
+        wake_worker(b->ctx);
+    } else { /* answered later all the same */
+        list_append(&b->done, &r->link);
+        loop_work_schedule(&b->done_work);
+    }
     mutex_unlock(&b->ctx->lock);
 }
 
@@ -308,6 +316,8 @@ void blockdev_detach(BlockDev *b)
     mutex_lock(&b->ctx->lock);
     assert(!b->running && list_is_empty(&b->done));
     mutex_unlock(&b->ctx->lock);
+    loop_work_cancel(&b->done_work); /* a drain has left it nothing to do, and the domain may go */
+    b->domain = NULL;
     b->attached = false;
 }
 

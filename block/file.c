@@ -22,6 +22,7 @@ typedef struct {
 } BlockDevFile;
 
 enum {
+    NOW_MAX = 131072, /* bytes that are copied while the guest waits */
     LOCK_USED = 100, LOCK_UNSHARED = 200, PERM_NUM = 4,
     PERM_READ = 1 << 0, PERM_WRITE = 1 << 1, PERM_RESIZE = 1 << 3,
 };
@@ -234,7 +235,19 @@ static int file_run(BlockDev *b, BlockRequest *r)
     return result || !f->conf.writethrough ? result : flush(f);
 }
 
-static const BlockDevOps file_block_ops = {.run = file_run};
+/* Reads of what the host has in its cache: saves two changes of thread. */
+static int file_run_now(BlockDev *b, BlockRequest *r)
+{
+    BlockDevFile *f = (BlockDevFile *)b;
+    uint64_t len = iov_len(r);
+
+    if (r->op != BLOCK_READ || len > NOW_MAX || r->num_iov > 16 || len > b->size || r->offset > b->size - len) {
+        return -EAGAIN;
+    }
+    return preadv2(f->fd, r->iov, r->num_iov, r->offset, RWF_NOWAIT) == (ssize_t)len ? 0 : -EAGAIN;
+}
+
+static const BlockDevOps file_block_ops = {.run = file_run, .run_now = file_run_now};
 
 const ObjectOps blockdev_file_ops = {
     .size = sizeof(BlockDevFile),

@@ -8,6 +8,8 @@
 /* ObjectOps.iface of blockdev classes. run is called in a thread of the pool, without locks, several at a time. */
 typedef struct {
     int (*run)(BlockDev *, BlockRequest *); /* 0 or -errno */
+    /* In the submitter's thread: what can be done without waiting; -EAGAIN: run it. NULL: nothing can. */
+    int (*run_now)(BlockDev *, BlockRequest *);
 } BlockDevOps;
 
 struct BlockDev {

@@ -219,8 +219,23 @@ static bool is_clean(uint64_t *word, uint64_t mask)
     return __atomic_load_n(word, __ATOMIC_RELAXED) & mask;
 }
 
+/* The usual case in a few loads: all in one page, which nobody has cleaned. */
+static bool is_plain_page(MemoryMap *map, ram_addr addr, uint64_t len)
+{
+    uint64_t page = addr >> DIRTY_PAGE_BITS, word = page / 64 % DIRTY_CHUNK_WORDS, clean = 0;
+    DirtyChunk *c = rcu_load(&map->chunks[addr >> DIRTY_CHUNK_BITS]);
+
+    for (DirtyClient i = 0; i < DIRTY_NUM; i++) {
+        clean |= __atomic_load_n(&c->clean[i][word], __ATOMIC_RELAXED);
+    }
+    return !(clean >> (page & 63) & 1) && page == (addr + len - 1) >> DIRTY_PAGE_BITS;
+}
+
 void memory_dirty_set(MemoryMap *map, ram_addr addr, uint64_t len)
 {
+    if (is_plain_page(map, addr, len)) {
+        return;
+    }
     if (each_word(map, DIRTY_CODE, addr, len, is_clean)) {
         rcu_enter();
         for (MemoryListener *l = rcu_load(&map->listeners); l; l = rcu_load(&l->next)) {
@@ -272,8 +287,7 @@ bool memory_dirty_test(MemoryMap *map, DirtyClient client, ram_addr addr)
 
 bool memory_dirty_any_clean(MemoryMap *map, ram_addr addr)
 {
-    return each_word(map, DIRTY_CODE, addr, 1, is_clean) || each_word(map, DIRTY_VGA, addr, 1, is_clean) ||
-           each_word(map, DIRTY_MIGRATION, addr, 1, is_clean);
+    return !is_plain_page(map, addr, 1);
 }
 
 void memory_dirty_log(MemoryMap *map, DirtyClient client, MemoryRegion *mr, bool on)

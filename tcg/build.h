@@ -17,6 +17,11 @@
  * global in the same block is no new instruction. What they return may therefore be any earlier
  * value or an inline constant, also for flags.
  *
+ * What makes good code: `ld`, the operation and the `st` back to the same address in a row become one
+ * instruction; so do `ld` and the operation after it. A value is computed in the home of the global
+ * it is set into when nothing between could fault: so set early, and give a push its address by
+ * displacement (st [rsp - 8], then lea, then set). A helper is `TcgHelper *` cast to uint64_t in ir_call's imm.
+ *
  * A region that becomes too long sets r->overflow; the front end looks at that between
  * guest instructions and ends the region there. One guest instruction may take IR_HEADROOM ops.
  */

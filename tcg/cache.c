@@ -404,7 +404,7 @@ void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
     TcgRuntime *rt = tcg_runtime(c, state);
     uint32_t n = r->key.pc & (TCG_JUMP_TABLE - 1), *e = &rt->jump_table[n];
 
-    if (*e == 0) {
+    if (__atomic_load_n(e, __ATOMIC_RELAXED) == 0) {
         if (rt->num_remembered < TCG_REMEMBERED) {
             rt->remembered[rt->num_remembered] = (uint16_t)n;
         }

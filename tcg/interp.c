@@ -213,6 +213,9 @@ static void vec_arg(Run *run, IrRef ref, uint8_t *out)
 static void do_native(Run *run, const IrInsn *in)
 {
     const IrOpDef *def = &ir_ops[in->op];
+    bool x87 = in->op == IR_native_xm, x87_writes = x87 && (in->imm & TCG_NATIVE_WRITES);
+    bool reads = (def->flags & IR_T_READ) && !x87_writes;
+    bool writes = x87 ? x87_writes : def->flags & IR_T_WRITE;
     IrNativeIo io;
     unsigned nvec = 0;
 
@@ -228,14 +231,14 @@ static void do_native(Run *run, const IrInsn *in)
         stop_at(run, IR_STOP_NO_NATIVE, run->guest_pc, 0);
         return;
     }
-    if ((def->flags & IR_T_READ) && !load(run, in, io.mem, ir_width_bytes(in->w))) {
+    if (reads && !load(run, in, io.mem, ir_width_bytes(in->w))) {
         return;
     }
     if (!run->it->native(run->it, in, &io)) {
         fault(run);
         return;
     }
-    if ((def->flags & IR_T_WRITE) && !(in->imm & TCG_NATIVE_LOADS) && !store(run, in, io.mem, ir_width_bytes(in->w))) {
+    if (writes && !store(run, in, io.mem, ir_width_bytes(in->w))) {
         return;
     }
     memcpy(run->vec[run->n], io.result, 64);
@@ -293,7 +296,7 @@ static void run_memory(Run *run, const IrInsn *in)
         do_cmpxchg2(run, in);
         break;
     case IR_fence:
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        __asm__ volatile("" : : : "memory"); /* one thread: only the compiler could reorder */
         break;
     default:
         if (in->op >= IR_native && in->op <= IR_native_xm) {

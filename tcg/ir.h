@@ -92,7 +92,7 @@ static inline IrRef ir_inline(int64_t v)
 enum {
     IR_MEM_SCALE = 3,
     IR_MEM_SIGNED = 1 << 2,
-    IR_MEM_ALIGNED = 1 << 3,   /* fault when not a multiple of the size (16 bytes of SSE and the like) */
+    IR_MEM_ALIGNED = 1 << 3,   /* fault when not a multiple of the size; user mode: vectors of 16 bytes and more */
     IR_MEM_NONTEMPORAL = 1 << 4,
     IR_MEM_SWAP = 1 << 5,      /* the other byte order than the host's (ld and st, not ldv, rmw) */
     IR_MMU_MASK = 15,
@@ -165,7 +165,7 @@ typedef uint64_t TcgNative;
 
 /* Host-independent bits of a TcgNative. */
 #define TCG_NATIVE_FAULTS (1ull << 63)  /* may raise a floating-point exception */
-#define TCG_NATIVE_LOADS (1ull << 62)   /* native_xm: only reads its memory operand */
+#define TCG_NATIVE_WRITES (1ull << 62)  /* native_xm: writes its memory operand; without it, reads */
 
 /* Everything the translator must know of a guest; no guest is named in tcg/. */
 typedef struct {

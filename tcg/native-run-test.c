@@ -130,6 +130,9 @@ static void test_x87(void)
     run_text(nr, &t, "native_x 0x%lx, word=0xd8\nleave 0\n", NATIVE(NP_NONE, 0, 0xdb, NF_M) | NATIVE_DIGIT(5)); /* fld m80 */
     run_text(nr, &t, "native_xm.w64 [0x0], 0x%lx\nleave 0\n", NATIVE(NP_NONE, 0, 0xdc, NF_M)); /* fadd m64 */
     run_text(nr, &t, "native_x 0x%lx\nleave 0\n", NATIVE(NP_NONE, 0, 0xd9, NF_FIXED) | NATIVE_IMM8(0xe0)); /* fchs */
+    run_text(nr, &t, "native_xm.w32 [0x10], 0x%lx\nleave 0\n",
+             NATIVE(NP_NONE, 0, 0xd9, NF_M) | NATIVE_DIGIT(2) | TCG_NATIVE_WRITES); /* fst m32 */
+    g_assert_cmpfloat(*(float *)(t.memory + 16), ==, -18.25f);
     run_text(nr, &t, "native_x 0x%lx, word=0xe8\nleave 0\n", NATIVE(NP_NONE, 0, 0xdb, NF_M) | NATIVE_DIGIT(7)); /* fstp m80 */
     memcpy(&v, t.st[1], 10);
     g_assert_cmpfloat((double)v, ==, -18.25);

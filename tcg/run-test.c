@@ -173,7 +173,7 @@ typedef struct {
     Cpu *cpu;
     uint64_t stack[4096];
     unsigned translated, flushes, entered;
-    volatile bool stop;
+    bool stop; /* atomic */
 } Machine;
 
 static __thread Machine *running; /* for the signal handler */
@@ -231,7 +231,7 @@ static TcgExitReason run(Machine *m, const void *start)
         why = tcg_enter(m->cache, cpu, r);
         slot = why == TCG_EXIT_LINK ? cpu->rt.exit_slot : NULL;
         pc = cpu->rt.exit_pc;
-        if ((why != TCG_EXIT_LINK && why != TCG_EXIT_LOOKUP) || m->stop) {
+        if ((why != TCG_EXIT_LINK && why != TCG_EXIT_LOOKUP) || __atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
             cpu->pc = pc;
             return why;
         }
@@ -505,7 +505,7 @@ static void *kick_later(void *opaque)
     Machine *m = opaque;
 
     g_usleep(20000);
-    m->stop = true;
+    __atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
     tcg_kick(m->cpu);
     return NULL;
 }

@@ -36,11 +36,14 @@ void tcg_forget(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
 
+    /* Atomic for removers of regions on other threads. */
     if (rt->num_remembered > TCG_REMEMBERED) {
-        memset(rt->jump_table, 0, sizeof(rt->jump_table));
+        for (unsigned n = 0; n < TCG_JUMP_TABLE; n++) {
+            __atomic_store_n(&rt->jump_table[n], 0, __ATOMIC_RELAXED);
+        }
     }
     for (uint32_t n = 0; n < rt->num_remembered && n < TCG_REMEMBERED; n++) {
-        rt->jump_table[rt->remembered[n]] = 0;
+        __atomic_store_n(&rt->jump_table[rt->remembered[n]], 0, __ATOMIC_RELAXED);
     }
     rt->num_remembered = 0;
     tcg_forget_returns(c, state);

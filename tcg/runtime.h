@@ -79,8 +79,10 @@ typedef struct TcgRuntime {
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
 
     /*
-     * Slow accesses of system mode, set by accel/tcg. load fills rt->bounce, store takes
-     * it from there; both may tcg_raise(). retaddr is the host address for the pc map.
+     * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
+     * fills rt->bounce; with TCG_ACCESS_WRITE it reads nothing and only checks that the
+     * write will be allowed (all pages of it); with TCG_ACCESS_RMW it does both. Then slow_store
+     * writes from rt->bounce. retaddr is the host address for the pc map.
      */
     void (*slow_load)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
     void (*slow_store)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);

@@ -254,12 +254,82 @@ void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t ret
         return; /* nothing is read: the store follows, after the instruction's own work */
     }
     access_load(t, addr, t->rt->bounce, size, mmu);
+    if (access & TCG_ACCESS_ATOMIC) {
+        memcpy(t->atomic_old, t->rt->bounce, sizeof(t->atomic_old));
+    }
+}
+
+static bool exchange16(uint8_t *host, const void *expected, const void *value)
+{
+    uint64_t e[2], v[2];
+    bool same;
+
+    memcpy(e, expected, 16);
+    memcpy(v, value, 16);
+    __asm__ volatile("lock cmpxchg16b %1" : "=@ccz"(same), "+m"(*(uint8_t(*)[16])host), "+a"(e[0]), "+d"(e[1])
+                     : "b"(v[0]), "c"(v[1]) : "memory");
+    return same;
+}
+
+/* Stores value if what the load saw is still there. */
+static bool exchange(uint8_t *host, const uint8_t *expected, const uint8_t *value, unsigned size)
+{
+    uint64_t e = 0, v = 0;
+
+    if (size == 16) {
+        return exchange16(host, expected, value);
+    }
+    memcpy(&e, expected, size);
+    memcpy(&v, value, size);
+    switch (size) {
+    case 1: {
+        uint8_t e8 = (uint8_t)e;
+        return __atomic_compare_exchange_n(host, &e8, (uint8_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    case 2: {
+        uint16_t e16 = (uint16_t)e;
+        return __atomic_compare_exchange_n((uint16_t *)host, &e16, (uint16_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    case 4: {
+        uint32_t e32 = (uint32_t)e;
+        return __atomic_compare_exchange_n((uint32_t *)host, &e32, (uint32_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    default:
+        return __atomic_compare_exchange_n((uint64_t *)host, &e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+}
+
+/*
+ * The store of an atomic operation that was done on a copy: it must still find what was loaded. Else the instruction is done
+ * again. Not atomic: devices, and operands in two pages.
+ */
+static void atomic_store_back(TcgVcpu *t, vaddr addr, unsigned size, unsigned mmu)
+{
+    Piece p[2];
+    unsigned n = find_pieces(t, addr, size, TCG_WRITE, mmu, p);
+
+    if (n > 1 || (p[0].e->tag[TCG_WRITE] & TCG_TLB_MMIO)) {
+        access_store(t, addr, t->rt->bounce, size, mmu);
+        return;
+    }
+    if (!exchange((uint8_t *)(uintptr_t)(addr + p[0].e->addend), t->atomic_old, t->rt->bounce, size)) {
+        tcg_leave_how(t, LEAVE_AGAIN);
+    }
+    if (p[0].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) {
+        dirty(t, &p[0]);
+    }
+    watch(t, &p[0], TCG_WRITE);
 }
 
 void access_slow_store(void *state, uint64_t addr, uint32_t access, uintptr_t retaddr)
 {
     TcgVcpu *t = tcg_current_vcpu();
+    unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
     check_alignment(t, addr, access);
-    access_store(t, addr, t->rt->bounce, 1u << (access & TCG_ACCESS_SIZE), access >> TCG_ACCESS_MMU_SHIFT);
+    if ((access & TCG_ACCESS_ATOMIC) && size <= 16) {
+        atomic_store_back(t, addr, size, mmu);
+    } else {
+        access_store(t, addr, t->rt->bounce, size, mmu);
+    }
 }

@@ -45,6 +45,7 @@ typedef struct TcgAccel {
     Cond turn;
     uint64_t next_turn, serving;
     _Atomic uint32_t waiting;
+    bool overcommitted;                      /* more vCPUs than host CPUs */
     _Atomic uint32_t uncached;               /* regions of code that is not in RAM */
     _Atomic uint64_t code_writes, invalidations, flushes, page_flushes, interpreted, guest_insns;
 } TcgAccel;
@@ -63,7 +64,7 @@ typedef struct {
 } TlbSide;
 
 /* How translated code or a helper was left before its end. */
-typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN } TcgLeave;
+typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN, LEAVE_AGAIN } TcgLeave;
 
 typedef struct TcgVcpu {
     Vcpu *v;
@@ -78,8 +79,9 @@ typedef struct TcgVcpu {
     bool deliver;              /* an exception waits for arch->deliver */
     bool force_one;            /* the next region has one instruction: it writes to code */
     bool in_one;               /* that is running */
-    uint32_t regions_run;      /* since tcg_run was entered */
+    bool polled;               /* a kick arrived since tcg_run was entered */
     int fault_code;            /* si_code of a SIGFPE in translated code, or 0 */
+    uint8_t atomic_old[16];    /* what the load of an atomic operation under way saw */
     vaddr page_mask;
     uint64_t last_key;
     TcgSlot *slot;             /* the exit that was taken, to be linked */

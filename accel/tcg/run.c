@@ -1,5 +1,6 @@
 /* The run loop of a vCPU: see accel/tcg/tcg.h. */
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "util/log.h"
 #include "util/rcu.h"
 
-enum { TURN_NS = 1000000, TURN_MIN = 64 /* times round the loop */ };
+enum { TURN_NS = 1000000 };
 
 /* Leaving ------------------------------------------------------------------ */
 
@@ -84,6 +85,16 @@ void tcg_install_signals(void)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGFPE, &sa, NULL);
+}
+
+void tcg_yield(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+
+    t->polled = true; /* thread=single: gives its turn away */
+    if (t->accel->overcommitted) {
+        sched_yield();
+    }
 }
 
 /* Running -------------------------------------------------------------------- */
@@ -185,6 +196,9 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
         t->arch->leave(t->v, t->rt->exit_code);
         break;
     case TCG_EXIT_POLL:
+        t->polled = true;
+        t->arch->set_pc(t->v, t->rt->exit_pc);
+        break;
     case TCG_EXIT_ICOUNT:
         t->arch->set_pc(t->v, t->rt->exit_pc);
         break;
@@ -215,7 +229,7 @@ static bool look_around(TcgVcpu *t)
     if (atomic_load(&t->accel->flush_wanted)) {
         yield_cache(t);
     }
-    if (t->accel->waiting && t->regions_run++ >= TURN_MIN) {
+    if (t->polled && t->accel->waiting) {
         return true;
     }
     if (requests == 0) {
@@ -306,7 +320,7 @@ VcpuExit tcg_run(Vcpu *v)
     rcu_enter();
     pthread_rwlock_rdlock(&t->accel->running);
     t->slot = NULL;
-    t->regions_run = 0;
+    t->polled = false;
     if (setjmp(t->env)) {
         left(t, t->it.guest_pc, t->it.guest_word); /* from the interpreter, or outside of regions: moved */
         t->interpreting = false;

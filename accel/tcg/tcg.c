@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "accel/tcg/internal.h"
 
@@ -92,6 +93,7 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
         free(t);
         return false;
     }
+    t->accel->overcommitted = v->accel->num_vcpus > (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     t->rt = tcg_runtime(t->accel->cache, v->state);
     t->rt->slow_load = access_slow_load;
     t->rt->slow_store = access_slow_store;

@@ -108,6 +108,9 @@ _Noreturn void tcg_leave_to_loop(Vcpu *);
  */
 void tcg_moved(Vcpu *);
 
+/* The guest waits for another vCPU in a loop: that one runs first where there is not a host CPU for each. From arch->leave. */
+void tcg_yield(Vcpu *);
+
 /* TLB of the vCPU, its own thread. */
 void tcg_tlb_flush(Vcpu *);
 void tcg_tlb_flush_page(Vcpu *, vaddr);

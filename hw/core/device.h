@@ -134,7 +134,7 @@ void device_print_tree(Machine *, void (*print)(void *, const char *), void *opa
 /* Buses --------------------------------------------------------------------- */
 
 typedef struct BusOps {        /* ObjectOps.iface of bus classes; functions may be NULL */
-    /* Checks and completes the address of dev (conf); in dev's realize, before that of its own class. */
+    /* Checks the address of dev and writes what was left open into its conf; in dev's realize, before that of its own class. */
     bool (*plug)(Bus *, Device *, Error **);
     void (*unplug)(Bus *, Device *);
     /* Lines of "info qtree" after the device's properties, each indented by `indent`. */

@@ -3,9 +3,11 @@
  * take what is written to the command block; the selected one answers, and drive 0 for a drive 1 that is not there.
  */
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "hw/ide/internal.h"
+#include "qapi/buf.h"
 
 /* ---- Interrupt (7.6: INTRQ) ---- */
 
@@ -244,6 +246,19 @@ void ide_write_control(IdeBus *b, uint8_t v)
 
 /* ---- The bus ---- */
 
+/* What the user left open is told as it came out. */
+static void complete_conf(IdeDrive *d)
+{
+    IdeDeviceConf *conf = object_conf(OBJECT(d));
+    char serial[16];
+
+    conf->has_unit = true;
+    conf->unit = d->unit;
+    snprintf(serial, sizeof(serial), "QM%05u", 1 + 2 * d->bus->index + d->unit);
+    conf->serial = conf->serial ? conf->serial : q_strdup(serial);
+    conf->ver = conf->ver ? conf->ver : q_strdup("2.5+");
+}
+
 static bool plug(Bus *bus, Device *dev, Error **errp)
 {
     IdeBus *b = IDE_BUS(bus);
@@ -259,6 +274,7 @@ static bool plug(Bus *bus, Device *dev, Error **errp)
     }
     d->bus = b;
     b->drives[d->unit] = d;
+    complete_conf(d);
     return true;
 }
 

@@ -530,7 +530,9 @@ static void test_plug(void)
     check_error(&e, "ide-cd", "bus=ide.0,unit=0", "IDE unit 0 is in use");
     check_error(&e, "ide-cd", "bus=ide.1,drive=disk", "Drive 'disk' is already in use by another device");
     check_error(&e, "ide-cd", "bus=ide.1,serial=123456789012345678901", "serial=123456789012345678901 is longer than 20 characters");
-    devtest_add(e.t, "ide-cd", "bus=ide.0");
+    const IdeDeviceConf *conf = object_conf(OBJECT(devtest_add(e.t, "ide-cd", "bus=ide.0")));
+    g_assert_true(conf->has_unit && conf->unit == 1);
+    g_assert_cmpstr(conf->serial, ==, "QM00002");
     check_error(&e, "ide-cd", "bus=ide.0", "Bus 'ide.0' is full");
     devtest_script(e.t, "outb 0x1f6 0xb0; inb 0x1f4 = 0x14; outb 0x1f7 0xa0; outw 0x1f0 0;outw 0x1f0 0;outw 0x1f0 0;outw 0x1f0 0;"
                         "outw 0x1f0 0;outw 0x1f0 0; inb 0x1f7 = 0x51; inb 0x1f1 = 0x20");

@@ -1,9 +1,7 @@
 /* IDENTIFY DEVICE and IDENTIFY PACKET DEVICE: ATA8-ACS 7.12 and 7.13, by word. */
-#include <stdio.h>
 #include <string.h>
 
 #include "hw/ide/internal.h"
-#include "util/version.h"
 
 /* 3.2.9: the first character of each pair is in the high byte; padded with spaces. */
 static void put_text(uint8_t *out, unsigned word, unsigned words, const char *text)
@@ -28,11 +26,9 @@ static void put32(uint8_t *out, unsigned word, uint32_t v)
 static void put_names(IdeDrive *d, uint8_t *out)
 {
     const IdeDeviceConf *c = ide_conf(d);
-    char serial[24];
 
-    snprintf(serial, sizeof(serial), "QM%05u", 1 + 2 * d->bus->index + d->unit);
-    put_text(out, 10, 10, c->serial ? c->serial : serial);
-    put_text(out, 23, 4, c->ver ? c->ver : "2.5+");
+    put_text(out, 10, 10, c->serial);
+    put_text(out, 23, 4, c->ver);
     put_text(out, 27, 20, c->model ? c->model : d->is_cd ? "QEMU DVD-ROM" : "QEMU HARDDISK");
 }
 

@@ -2,9 +2,11 @@
 #include <assert.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "hw/pci/internal.h"
+#include "qapi/buf.h"
 
 /* ---- Addresses ---- */
 
@@ -76,6 +78,18 @@ static bool check_multifunction(PciBus *bus, PciDevice *d, Error **errp)
     return true;
 }
 
+/* What the user left open is told as it came out. */
+static void complete_conf(PciDevice *d)
+{
+    PciDeviceConf *conf = object_conf(OBJECT(d));
+    char text[8];
+
+    if (!conf->addr) {
+        snprintf(text, sizeof(text), "%02x.%x", d->devfn >> 3 & 31, d->devfn & 7);
+        conf->addr = q_strdup(text);
+    }
+}
+
 static bool plug(Bus *b, Device *dev, Error **errp)
 {
     PciBus *bus = PCI_BUS(b);
@@ -93,6 +107,7 @@ static bool plug(Bus *b, Device *dev, Error **errp)
         return false;
     }
     bus->functions[d->devfn] = d;
+    complete_conf(d);
     return true;
 }
 

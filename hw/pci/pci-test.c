@@ -222,7 +222,9 @@ static void test_addresses(void)
     g_assert_cmphex(PCI_DEVICE(devtest_add(t, "toy", NULL))->devfn, ==, 0);
     g_assert_cmphex(PCI_DEVICE(devtest_add(t, "toy", "addr=0x1,multifunction=on"))->devfn, ==, 8);
     g_assert_cmphex(PCI_DEVICE(devtest_add(t, "toy", "addr=1.3,bus=pci.0"))->devfn, ==, 11);
-    g_assert_cmphex(PCI_DEVICE(devtest_add(t, "toy", NULL))->devfn, ==, 16);
+    d = PCI_DEVICE(devtest_add(t, "toy", NULL));
+    g_assert_cmphex(d->devfn, ==, 16);
+    g_assert_cmpstr(((Toy *)d)->conf.addr, ==, "02.0"); /* what was left open is told */
     check_error(t, "addr=1.3", "PCI: slot 1 function 3 not available for toy, in use by toy");
     check_error(t, "addr=2.1", "PCI: single function device can't be populated in function 2.1");
     check_error(t, "addr=1f.0", "PCI: 1f.0 indicates single function, but 1f.7 is already populated.");

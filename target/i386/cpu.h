@@ -100,6 +100,7 @@ enum { X86_FEATURE_WORDS = 32 };
 enum {
     LEAVE_LOOKUP,    /* go on, with the present key */
     LEAVE_STEP,      /* the instruction of a one-instruction region is done */
+    LEAVE_PAUSE,     /* PAUSE was executed; go on as LEAVE_LOOKUP */
     LEAVE_ONE_INSN,  /* run the instruction at pc once in a region with KEY_ONE_INSN: its fast path did not do */
 };
 
@@ -120,7 +121,8 @@ typedef struct X86Cpu {
      */
     bool x87_live;
     bool x87_ready;         /* live, and not in the middle of a store of ten bytes (x87.c) */
-    uint64_t x87_undo[2] __attribute__((aligned(16)));
+    uint64_t x87_undo[2] __attribute__((aligned(16))); /* of such a store: its register, the status before it */
+    uint16_t x87_undo_sw;
     uint32_t features[X86_FEATURE_WORDS];
     uint64_t temp[2];       /* of translated code, within an instruction */
     const struct X86CpuModel *model;

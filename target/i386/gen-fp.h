@@ -18,7 +18,7 @@ enum {
     FP_ANY = 4,          /* a memory operand of 16 bytes may have any alignment */
     FP_XMM0 = 8,         /* XMM0 is an operand */
     FP_NT = 16,          /* non-temporal */
-    FP_REVERSE = 32,     /* operand 1 is in ModRM.reg where operand 0 usually is */
+    FP_REGS = 32,        /* with memory it is another instruction */
 };
 
 /* How an MMX instruction is done with the SSE2 one of the same opcode (mmx.c). */

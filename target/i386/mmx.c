@@ -308,7 +308,7 @@ void gen_mmx_cvt_to_xmm(X86Gen *g)
     }
     v = unary(g, t, v);
     if (to_single) { /* the high half stays */
-        v = binary(g, NATIVE(NP_F2, 1, 0x10, NF_RM), get_xmm(g, g->in.reg), v);
+        v = binary(g, NATIVE(NP_F2, 1, 0x10, NF_RM) | NATIVE_REGS, get_xmm(g, g->in.reg), v);
     }
     set_xmm(g, g->in.reg, v);
 }

@@ -32,7 +32,7 @@ TcgNative g_template(const X86Gen *g, NativeForm form)
             t |= NATIVE_IMM8(g->in.imm);
         }
     }
-    return t | (row->arg & FP_X ? TCG_NATIVE_FAULTS : 0);
+    return t | (row->arg & FP_X ? TCG_NATIVE_FAULTS : 0) | (row->arg & FP_REGS ? NATIVE_REGS : 0);
 }
 
 static IrWidth mem_width(unsigned bytes)

@@ -89,9 +89,13 @@ void gen_xchg_rax(X86Gen *g)
     }
 }
 
+/* It waits for another processor: the run loop may let that one run. */
 void gen_pause(X86Gen *g)
 {
     gen_xchg_rax(g);
+    if (!(g->key & KEY_USER) && !g->single) {
+        g_leave(g, LEAVE_PAUSE, g->next);
+    }
 }
 
 void gen_xlat(X86Gen *g)

@@ -121,14 +121,18 @@ static void image_get(const Image *img, X86State *st)
 
 void x86_fpu_flush(X86Cpu *cpu)
 {
+    bool undo = !cpu->x87_ready; /* a store of ten bytes faulted after it had popped the register */
     Image img;
 
     if (cpu->x87_live) {
-        if (!cpu->x87_ready) { /* a store of ten bytes faulted after it had popped the register */
+        cpu->x87_live = cpu->x87_ready = false;
+        if (undo) {
             __asm__ volatile("fldt %0" : : "m"(cpu->x87_undo));
         }
-        cpu->x87_live = cpu->x87_ready = false;
         __asm__ volatile("fnsave %0" : "=m"(img));
+        if (undo) {
+            memcpy(img.b + 4, &cpu->x87_undo_sw, 2);
+        }
         image_get(&img, &cpu->st);
     }
 }

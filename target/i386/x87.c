@@ -139,7 +139,7 @@ void gen_x87_load(X86Gen *g)
     m = g_mem(g, bytes, false);
     if (g->x87_checked) {
         within_page(g, m, bytes);
-        ir_native_xm(g->r, bytes == 10 ? W128 : word(bytes), m, host_template(g) | TCG_NATIVE_LOADS);
+        ir_native_xm(g->r, bytes == 10 ? W128 : word(bytes), m, host_template(g));
         remember(g, offset);
         return;
     }
@@ -174,11 +174,15 @@ static void store_precisely(X86Gen *g, unsigned bytes, IrRef offset)
     g_call(g, &x86_h_x87_commit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
 }
 
-/* The register is popped before memory is written: x87_undo gives it back if that faults. */
+/*
+ * The register is popped before memory is written: x87_undo gives it back if that faults. Not exact: an empty register comes back as
+ * the NaN that was stored.
+ */
 static void store_ten(X86Gen *g, IrAddr m)
 {
     within_page(g, m, 10);
     ir_sts(g->r, W8, G_CPU(x87_ready), g_imm(g, 0));
+    host_mem(g, 0xdd, 7, G_CPU(x87_undo_sw)); /* fnstsw */
     ir_native_x(g->r, host_template(g), G_CPU(x87_undo[0]));
     ir_st(g->r, W64, m, ir_lds(g->r, W64, G_CPU(x87_undo[0])));
     ir_st(g->r, W16, g_plus(m, 8), ir_lds(g->r, W16, G_CPU(x87_undo[1])));
@@ -196,11 +200,15 @@ void gen_x87_store(X86Gen *g)
         store_precisely(g, bytes, offset);
         return;
     }
+    if (g->in.opcode == 0xdf && bytes == 10) { /* fbstp: what it stores does not give the register back */
+        g_leave(g, LEAVE_ONE_INSN, g->pc);
+        return;
+    }
     m = g_mem(g, bytes, true);
     if (bytes == 10) {
         store_ten(g, m);
     } else {
-        ir_native_xm(g->r, word(bytes), m, host_template(g));
+        ir_native_xm(g->r, word(bytes), m, host_template(g) | TCG_NATIVE_WRITES);
     }
     remember(g, offset);
 }

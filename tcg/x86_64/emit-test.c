@@ -755,6 +755,8 @@ static void random_op(Host *h)
             h->slot++;
         } else if (rnd(h, 4) == 0) {
             put(h, (IrInsn){ .op = IR_getf });
+        } else if (rnd(h, 8) == 0) {
+            put(h, (IrInsn){ .op = IR_icount, .imm = 1 + rnd(h, 3) });
         } else if (rnd(h, 4) == 0) {
             put(h, (IrInsn){ .op = IR_poll });
         } else {
@@ -935,6 +937,10 @@ static void compare(Host *h, const TcgEmitted *out, const IrInterp *it, const Ir
             explain(h, out, "a fault");
         }
     }
+    if (h->state->rt.icount != it->budget ||
+        (stop->reason == IR_STOP_ICOUNT) != (h->state->rt.exit_reason == TCG_EXIT_ICOUNT)) {
+        explain(h, out, "the budget");
+    }
     if (memcmp(h->state->g, h->model->g, sizeof(h->state->g)) != 0) {
         explain(h, out, "an integer global");
     }
@@ -978,6 +984,8 @@ static bool one_region(Host *h, unsigned size)
         g_error("op %u: %s", at, error);
     }
     random_state(h);
+    it.budget = rnd(h, 6);
+    h->state->rt.icount = it.budget;
     stop = ir_interp(&it, &h->r);
     if (it.undefined_used) {
         return false;

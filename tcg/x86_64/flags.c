@@ -323,8 +323,13 @@ static void load_image(X86Emit *e, IrRef f, const X86Mem *m)
 
 void x86_preserve_flags(X86Emit *e, IrRef f)
 {
-    if (e->ef == f && !is_saved(e, f)) {
-        save(e, f);
+    bool kept = ir_is_inline(f) || (f == e->guest_flags && e->in_slot) ||
+                (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL);
+
+    /* A recipe will not do: the op may overwrite its operands. */
+    if (!kept) {
+        x86_need_flags(e, f);
+        save_for_good(e, f);
     }
 }
 

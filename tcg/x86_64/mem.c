@@ -181,6 +181,10 @@ Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access)
     Access acc = { .cold = NULL };
 
     if (e->job->user) {
+        bool vec = in->op == IR_ldv || in->op == IR_stv || in->op == IR_native_m || in->op == IR_native_st;
+        if ((in->aux & IR_MEM_ALIGNED) && !(vec && in->w >= W128)) {
+            x86_unsupported(e, in); /* no host instruction checks this by itself */
+        }
         acc.m = user_address(e, in);
         x86_flags_for_fault(e);
         x86_map_fault(e);

@@ -53,6 +53,7 @@ typedef enum {
 #define NATIVE_HAS_IMM8  (1ull << 20)
 #define NATIVE_W         (1ull << 21)  /* REX.W or VEX.W */
 #define NATIVE_VEX       (1ull << 22)
+#define NATIVE_REGS      (1ull << 35)  /* with memory in place of a register it is another instruction: movss */
 #define NATIVE_VEX_L     (1ull << 23)  /* 256-bit; the width of the op does not say it */
 
 static inline uint8_t native_opcode(TcgNative n)

@@ -260,11 +260,11 @@ static void ins_operand(X86Emit *e, TcgNative t, unsigned reg, unsigned vvvv, co
 }
 
 /* A source in the rm field: memory when it is in no register, which keeps scratch registers free. */
-static Opnd vec_operand(X86Emit *e, IrRef ref)
+static Opnd vec_operand(X86Emit *e, TcgNative t, IrRef ref)
 {
     Opnd o = { .kind = K_MEM };
 
-    if (e->val[ref].reg == NO_REG && x86_in_memory(e, ref, &o.mem)) {
+    if (!(t & NATIVE_REGS) && e->val[ref].reg == NO_REG && x86_in_memory(e, ref, &o.mem)) {
         return o;
     }
     o.kind = K_REG;
@@ -360,7 +360,7 @@ void x86_op_native(X86Emit *e, const IrInsn *in, const X86Row *row)
     vvvv = first != IR_NONE ? x86_load_vec(e, first) : NO_REG;
     is4 = form == NF_RVM4 ? x86_load_vec(e, in->arg[2]) : 0;
     if (last != IR_NONE) {
-        b = vec_operand(e, last);
+        b = vec_operand(e, t, last);
     }
     dst = vec_dst(e, old, in->arg[1], in->arg[2], t & TCG_NATIVE_FAULTS);
     fault_point(e, t);
@@ -449,7 +449,7 @@ void x86_op_native_mem(X86Emit *e, const IrInsn *in, const X86Row *row)
         ins_rm(e, t, v, NO_REG, &acc.m);
         tail(e, t, 0);
     } else {
-        acc = x86_access(e, in, in->w | (t & TCG_NATIVE_LOADS ? 0 : TCG_ACCESS_RMW));
+        acc = x86_access(e, in, in->w | (t & TCG_NATIVE_WRITES ? TCG_ACCESS_WRITE : 0));
         ins_rm(e, t, native_digit(t), NO_REG, &acc.m);
     }
     x86_access_done(e, &acc);

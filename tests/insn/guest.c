@@ -215,7 +215,7 @@ static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, u
 static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 {
     /* It is the load that says where; the interpreter stores only afterwards, which the host's FPU could not undo. */
-    if (in->op == IR_native_xm && !(in->imm & TCG_NATIVE_LOADS) && !guest_access(guest.loaded, ir_width_bytes(in->w), true)) {
+    if (in->op == IR_native_xm && (in->imm & TCG_NATIVE_WRITES) && !guest_access(guest.loaded, ir_width_bytes(in->w), true)) {
         return false;
     }
     if (hostop_run(guest.cpu, in, io)) {

@@ -20,7 +20,10 @@ struct BareMachine {
     QomTree *tree;
     Accel *accel;
     GString *text;
-    uint8_t vector[64];        /* pending hard interrupt of each CPU, 0: none */
+    struct Intc {
+        uint8_t vector;        /* pending hard interrupt, 0: none; first: it is what opaque points to */
+        bool bsp;
+    } intc[64];                /* of each CPU */
     uint8_t request_vector;
     Event done;
     int result;
@@ -41,12 +44,12 @@ static int intc_accept(void *opaque)
 
 static uint64_t intc_get_base(void *opaque)
 {
-    return 0xfee00900;
+    return ((struct Intc *)opaque)->bsp ? 0xfee00900 : 0xfee00800;
 }
 
 static bool intc_set_base(void *opaque, uint64_t v)
 {
-    return v == 0xfee00900;
+    return v == intc_get_base(opaque);
 }
 
 static uint8_t intc_get_tpr(void *opaque)
@@ -77,7 +80,7 @@ static const LocalIntc intc = { intc_accept, intc_pending, intc_get_base, intc_s
 
 void bare_interrupt(BareMachine *m, unsigned cpu, uint8_t vector)
 {
-    __atomic_store_n(&m->vector[cpu], vector, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->intc[cpu].vector, vector, __ATOMIC_RELEASE);
     vcpu_request(m->accel->vcpus[cpu], VCPU_REQ_HARD);
 }
 
@@ -109,6 +112,17 @@ static void ports_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
         break;
     case 0xd:
         m->request_vector = value;
+        break;
+    case 0xe:
+        if (m->accel->num_vcpus > 1) {
+            vcpu_request(m->accel->vcpus[1], VCPU_REQ_INIT);
+            x86_cpu_sipi(m->accel->vcpus[1], value);
+        }
+        break;
+    case 0xf:
+        if (m->accel->num_vcpus > 1) {
+            bare_interrupt(m, 1, value);
+        }
         break;
     }
 }
@@ -168,7 +182,8 @@ BareMachine *bare_new(unsigned cpus)
         v->as[0] = m->as;
         v->as_io = m->as_io;
         v->intc = &intc;
-        v->intc_opaque = &m->vector[n];
+        m->intc[n].bsp = n == 0;
+        v->intc_opaque = &m->intc[n];
         v->start_halted = n > 0;
         x86_cpu_set_model(v->state, x86_model_find("max"));
         v->arch->reset(v);
@@ -234,7 +249,9 @@ int bare_run(BareMachine *m, const uint8_t *code, size_t size, int timeout_ms)
     memory_dirty_set(m->map, 0, BARE_RAM);
     address_space_write_rom(m->as, 0xfffffff0, jump, sizeof(jump));
     address_space_write_rom(m->as, BARE_START, code, size);
-    memset(m->vector, 0, sizeof(m->vector));
+    for (unsigned n = 0; n < m->accel->num_vcpus; n++) {
+        m->intc[n].vector = 0;
+    }
     for (unsigned n = 0; n < m->accel->num_vcpus; n++) {
         m->accel->vcpus[n]->arch->reset(m->accel->vcpus[n]);
     }

@@ -5,6 +5,8 @@
  *     port F4h  write ends the run: the value is its result, 0 for success
  *     port E9h  write: a character of text
  *     port F5h  write of a request bit number: VCPU_REQ_* of the CPU itself (NMI, SMI, INIT, hard with vector in F6h)
+ *     port F7h  write: INIT and a start-up interrupt for page `value` to the second CPU
+ *     port F8h  write: hard interrupt `value` to the second CPU
  */
 #ifndef TESTS_PRIV_MACHINE_H
 #define TESTS_PRIV_MACHINE_H

@@ -1,8 +1,9 @@
 /*
  * Runs each guest given as an argument; it passes when it ends itself with result 0 (tests/priv/machine.h). PRIV_LOG in
- * the environment is -d: PRIV_LOG=int,exec.
+ * the environment is -d: PRIV_LOG=int,exec. PRIV_DUMP=0x9000 shows memory after a failure.
  */
 #include <glib.h>
+#include <string.h>
 
 #include "tests/priv/machine.h"
 #include "util/log.h"
@@ -11,7 +12,7 @@ enum { TIMEOUT_MS = 20000 };
 
 static void run_guest(const void *path)
 {
-    BareMachine *m = bare_new(1);
+    BareMachine *m = bare_new(strstr(path, "smp") ? 2 : 1);
     gchar *code;
     gsize size;
     int result;
@@ -27,9 +28,18 @@ static void run_guest(const void *path)
         g_strfreev(lines);
     }
     if (result != 0) {
-        X86Cpu *c = bare_cpu(m, 0);
+        for (unsigned n = 0; n < bare_accel(m)->num_vcpus; n++) {
+            X86Cpu *c = bare_cpu(m, n);
 
-        g_test_message("result %d at %04x:%lx cr2 %lx", result, c->st.seg[S_CS].selector, c->st.rip, c->st.cr2);
+            g_test_message("CPU %u at %04x:%lx cr2 %lx halted %d exception %u", n, c->st.seg[S_CS].selector, c->st.rip,
+                           c->st.cr2, c->st.halted, c->st.exception);
+        }
+        g_test_message("result %d", result);
+        for (unsigned n = 0; g_getenv("PRIV_DUMP") && n < 16; n++) {
+            uint64_t at = g_ascii_strtoull(g_getenv("PRIV_DUMP"), NULL, 0) + 4 * n;
+
+            g_test_message("%lx: %08x", at, *(uint32_t *)(bare_ram(m) + at));
+        }
     }
     bare_free(m);
     g_free(code);

@@ -260,6 +260,12 @@ start:
     FAULT EXC_BR, 0, bound %eax,bounds
     mov $3,%eax
     bound %eax,bounds
+    mov %cr0,%eax
+    or $8,%eax
+    mov %eax,%cr0
+    FAULT EXC_NM, 0, fnop
+    clts
+    fnop
     CASE 0x601
     mov $0x7fffffff,%eax
     movl $1f,resume

@@ -108,6 +108,8 @@ static void leave(Vcpu *v, uint32_t reason)
         c->one_insn = true;
     } else if (reason == LEAVE_STEP) {
         x86_update_key(c); /* st.shadow may have ended */
+    } else if (reason == LEAVE_PAUSE) {
+        tcg_yield(v);
     }
 }
 
