@@ -172,6 +172,9 @@ static bool make_machine(System *s, Error **errp)
     free(type);
     if (ok) {
         json_object_object_del(props, "type");
+        if (option_given(s, "nographic") && !json_object_object_get_ex(props, "graphics", NULL)) {
+            json_object_object_add(props, "graphics", json_object_new_string("off")); /* the firmware talks to the serial port */
+        }
         qom_set_compat(s->tree, k->compat, k->num_compat);
         ok = qom_conf_build(s->tree, k, props, true, &conf, errp);
     }
