@@ -107,6 +107,7 @@ static void test_sleep(void)
     g_assert_cmpuint(f.t->shutdowns, ==, 1);
     devtest_script(f.t, "outw 0x604 0x2801");
     g_assert_cmpuint(f.t->shutdowns, ==, 2);           /* type 2: to disk */
+    devtest_script(f.t, "outw 0x604 0x2401");           /* to memory: the harness cannot, and nothing happens */
     devtest_script(f.t, "outw 0x604 0x3c01");
     g_assert_cmpuint(f.t->shutdowns, ==, 2);           /* no such type */
     end(&f);

@@ -116,7 +116,7 @@ static void pm_sleep(Piix4Pm *d, unsigned type)
     }
     if (type == SLP_SOFT_OFF || (type == d->conf.s4_val && !d->conf.disable_s4)) {
         m->host->request_shutdown(m, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
-    } else if (type == SLP_S3 && !d->conf.disable_s3) {
+    } else if (type == SLP_S3 && !d->conf.disable_s3 && m->host->request_suspend) {
         m->host->request_suspend(m);
     } else {
         device_guest_error(&d->pci.dev, "sleep type %u is not there", type);

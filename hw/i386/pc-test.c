@@ -44,7 +44,7 @@ typedef struct {
     PcMachine *pc;
     bool (*add)(Machine *, Error **); /* what -device would; NULL: nothing */
     char *firmware;            /* file of 128 KiB: byte n is n / 1024 */
-    unsigned resets;
+    unsigned resets, suspends;
 } Fixture;
 
 static void request_reset(Machine *m, ShutdownCause cause)
@@ -54,6 +54,11 @@ static void request_reset(Machine *m, ShutdownCause cause)
 
 static void ignore_shutdown(Machine *m, ShutdownCause cause)
 {
+}
+
+static void request_suspend(Machine *m)
+{
+    ((Fixture *)m->opaque)->suspends++;
 }
 
 static char *find_file(Machine *m, const char *name, Error **errp)
@@ -68,7 +73,8 @@ static char *find_file(Machine *m, const char *name, Error **errp)
     return g_strdup(((Fixture *)m->opaque)->firmware);
 }
 
-static const MachineHost host = { .request_reset = request_reset, .request_shutdown = ignore_shutdown, .find_file = find_file };
+static const MachineHost host = { .request_reset = request_reset, .request_shutdown = ignore_shutdown,
+                                  .request_suspend = request_suspend, .find_file = find_file };
 
 static gint by_name(gconstpointer a, gconstpointer b)
 {
@@ -447,6 +453,8 @@ static void test_power_button(void)
     g_assert_cmpint(f->pc->gsi_ioapic[9]->level, ==, 1);
     out(f, 0x600, 2, 0x100);
     g_assert_cmpint(f->pc->gsi_ioapic[9]->level, ==, 0);
+    out(f, 0x604, 2, 0x2401);                              /* S3 */
+    g_assert_cmpuint(f->suspends, ==, 1);
     end(f);
 }
 
