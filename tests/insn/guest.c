@@ -27,7 +27,8 @@ typedef struct {
     InsnResult *out;
     X86Cpu *cpus[2];         /* cpu is one of them */
     GuestEngine engine;
-    uint64_t loaded;         /* address of the last load */
+    uint8_t fpu[108];        /* the host's x87 state before a store by it, for when the store faults */
+    bool fpu_kept;
     jmp_buf jump;            /* out of the helper that raises */
     TcgHelper wrapped[MAX_WRAPPED];
     const TcgHelper *real[MAX_WRAPPED];
@@ -195,7 +196,6 @@ uint64_t x86_sys_probe_write(X86Cpu *cpu, uint64_t addr, uint64_t bytes)
 
 static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned mmu)
 {
-    guest.loaded = addr;
     if (guest_access(addr, size, false)) {
         memcpy(buf, (void *)(uintptr_t)addr, size);
         return true;
@@ -205,18 +205,24 @@ static bool load(IrInterp *it, uint64_t addr, void *buf, unsigned size, unsigned
 
 static bool store(IrInterp *it, uint64_t addr, const void *buf, unsigned size, unsigned mmu)
 {
+    bool kept = guest.fpu_kept;
+
+    guest.fpu_kept = false;
     if (guest_access(addr, size, true)) {
         memcpy((void *)(uintptr_t)addr, buf, size);
         return true;
+    }
+    if (kept) {
+        __asm__ volatile("frstor %0" : : "m"(guest.fpu));
     }
     return false;
 }
 
 static bool native(IrInterp *it, const IrInsn *in, IrNativeIo *io)
 {
-    /* It is the load that says where; the interpreter stores only afterwards, which the host's FPU could not undo. */
-    if (in->op == IR_native_xm && (in->imm & TCG_NATIVE_WRITES) && !guest_access(guest.loaded, ir_width_bytes(in->w), true)) {
-        return false;
+    guest.fpu_kept = in->op == IR_native_xm && (in->imm & TCG_NATIVE_WRITES);
+    if (guest.fpu_kept) { /* the interpreter stores only afterwards */
+        __asm__ volatile("fnsave %0\n\tfrstor %0" : "+m"(guest.fpu));
     }
     if (hostop_run(guest.cpu, in, io)) {
         return true;
