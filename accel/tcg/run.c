@@ -138,6 +138,15 @@ static void interpret(TcgVcpu *t)
         break;
     case IR_STOP_DIVIDE:
         t->arch->raise_divide(t->v);
+    case IR_STOP_NO_NATIVE: /* the host's own instructions only run translated: alone it is no more than the emitter can do */
+        t->arch->restore(t->v, stop.pc, stop.word);
+        t->interpreting = false;
+        if (t->tr.num_insns == 1) {
+            t->moved = true;
+            t->arch->raise_illegal(t->v);
+        }
+        t->force_one = true;
+        return;
     case IR_STOP_FAULT: /* accesses leave by themselves: this is their alignment */
         t->arch->raise_unaligned(t->v, ir_width_bytes(t->ir.insns[stop.insn].w));
     default: /* poll, budget: the instruction has not begun */
@@ -321,11 +330,13 @@ VcpuExit tcg_run(Vcpu *v)
     pthread_rwlock_rdlock(&t->accel->running);
     t->slot = NULL;
     t->polled = false;
+    t->arch->begin_run(v);
     if (setjmp(t->env)) {
         left(t, t->it.guest_pc, t->it.guest_word); /* from the interpreter, or outside of regions: moved */
         t->interpreting = false;
     }
     e = loop(t);
+    t->arch->end_run(v);
     pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {

@@ -63,6 +63,9 @@ struct TcgArch {
     const TcgGuest *guest;
     unsigned num_mmu;                                   /* MMU indexes in use, from 0 */
     void (*init)(Vcpu *);                               /* state is there, nothing has run; may be NULL */
+    /* Around a stretch of running: the state as others see it into the machine's registers, and back. */
+    void (*begin_run)(Vcpu *);
+    void (*end_run)(Vcpu *);
     void (*point)(Vcpu *, TcgPoint *);
     void (*set_pc)(Vcpu *, vaddr pc);                   /* a region was left: the next instruction is at pc */
     void (*restore)(Vcpu *, vaddr pc, uint32_t word);   /* back to the start of the instruction at pc; its word of the pc map */
@@ -72,6 +75,7 @@ struct TcgArch {
     void (*raise_fault)(Vcpu *) __attribute__((noreturn));
     void (*raise_divide)(Vcpu *) __attribute__((noreturn));             /* udiv2, sdiv2 */
     void (*raise_float)(Vcpu *) __attribute__((noreturn));  /* the host's SIGFPE of a vector operation */
+    void (*raise_illegal)(Vcpu *) __attribute__((noreturn)); /* an instruction that nothing here can run */
     void (*raise_unaligned)(Vcpu *, unsigned size) __attribute__((noreturn)); /* IR_MEM_ALIGNED */
     void (*deliver)(Vcpu *);                            /* the exception noted in the state */
     void (*interrupts)(Vcpu *);                         /* requests are pending that are not the loop's own */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "accel/tcg/tcg.h"
+#include "target/i386/fp-helpers.h"
 #include "target/i386/sys/sys.h"
 #include "target/i386/translate.h"
 #include "util/log.h"
@@ -328,8 +329,26 @@ static void reset(Vcpu *v)
     vcpu_request(v, VCPU_REQ_FLUSH);
 }
 
+static void begin_run(Vcpu *v)
+{
+    x86_fpu_load(x86_cpu(v));
+}
+
+static void end_run(Vcpu *v)
+{
+    x86_fpu_save(x86_cpu(v));
+}
+
+static _Noreturn void raise_illegal(Vcpu *v)
+{
+    x86_raise(x86_cpu(v), EXC_UD, 0);
+}
+
 static const TcgArch tcg_arch = {
     .guest = &x86_tcg_guest,
+    .begin_run = begin_run,
+    .end_run = end_run,
+    .raise_illegal = raise_illegal,
     .num_mmu = MMU_NUM,
     .point = point,
     .set_pc = set_pc,
