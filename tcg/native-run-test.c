@@ -54,6 +54,7 @@ static void run_text(NativeRun *nr, Toy *t, const char *format, TcgNative templa
     }
     g_assert_cmpstr(ir_verify(&r, &at), ==, NULL);
     g_assert_cmpint(ir_interp(&it, &r).reason, ==, IR_STOP_LEAVE);
+    ir_interp_finish(&it);
     ir_region_finish(&r);
 }
 

@@ -987,6 +987,7 @@ static bool one_region(Host *h, unsigned size)
     it.budget = rnd(h, 6);
     h->state->rt.icount = it.budget;
     stop = ir_interp(&it, &h->r);
+    ir_interp_finish(&it);
     if (it.undefined_used) {
         return false;
     }
