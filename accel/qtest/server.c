@@ -254,11 +254,23 @@ static void step_to(QtestServer *s, int64_t ns)
     answer(s, "OK %" PRId64 "\n", clock_ns(virtual_clock(s)));
 }
 
+/* Only under -accel qtest is virtual time the client's to move. */
+static bool may_move_clock(QtestServer *s, const char *command)
+{
+    if (!s->m->clocks.manual) {
+        answer(s, "FAIL %s: virtual time runs by itself without -accel qtest\n", command);
+    }
+    return s->m->clocks.manual;
+}
+
 static void cmd_clock_step(QtestServer *s, Line *l)
 {
     int64_t now = clock_ns(virtual_clock(s));
     uint64_t ns;
 
+    if (!may_move_clock(s, "clock_step")) {
+        return;
+    }
     if (l->num == 0) {
         int64_t next = clock_next_deadline(virtual_clock(s));
 
@@ -277,6 +289,9 @@ static void cmd_clock_set(QtestServer *s, Line *l)
 {
     uint64_t ns = number(s, l, 0);
 
+    if (!may_move_clock(s, "clock_set")) {
+        return;
+    }
     if (!l->bad && ns > INT64_MAX) {
         answer(s, "FAIL clock_set: %" PRIu64 " ns is beyond the end of time\n", ns);
     } else if (!l->bad) {

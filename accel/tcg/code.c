@@ -198,8 +198,10 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
     if (t->tr.num_insns == 0) {
         return false;
     }
-    mark_used(t, t->tr.pc, t->tr.end);
+    /* 32-bit code may end at 4 GiB, which is 0 there: its size is right all the same. */
     built->guest_size = (uint32_t)(t->tr.end - t->tr.pc);
+    t->tr.end = t->tr.pc + built->guest_size;
+    mark_used(t, t->tr.pc, t->tr.end);
     if (!t->uncached && ((t->tr.end - 1) & t->page_mask) != (t->tr.pc & t->page_mask)) {
         built->page2 = t->fetched[1]->ram;
     }

@@ -1,5 +1,6 @@
 """Devices of machine pc as a guest's processor would find them, driven over the qtest protocol."""
 import random
+import subprocess
 import sys
 import pathlib
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from qtest import QTest, QTestError  # noqa: E402
+from qtest import PROGRAM, QTest, QTestError  # noqa: E402
 
 
 def test_protocol():
@@ -113,3 +114,27 @@ def test_random_ports():
             if rnd.random() < 0.02:
                 q.clock_step(rnd.randrange(1, 10_000_000))
         assert q.cmd("endianness") == ["little"]
+
+
+def test_time_is_the_clients_only_under_qtest():
+    p = subprocess.Popen([PROGRAM, "-accel", "tcg", "-M", "none", "-display", "none", "-qtest", "stdio", "-qtest-log", "none"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for command in (b"clock_step 100\n", b"clock_set 5\n"):
+            p.stdin.write(command)
+            p.stdin.flush()
+            answer = p.stdout.readline()
+            assert answer.startswith(b"FAIL " + command.split()[0]) and b"-accel qtest" in answer
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_code_up_to_the_end_of_4_gib(tmp_path):
+    """Firmware of zeros runs into the last bytes below 4 GiB and on: no crash, and QMP still answers."""
+    (tmp_path / "bios").write_bytes(bytes(262144))
+    p = subprocess.Popen([PROGRAM, "-accel", "tcg", "-M", "pc", "-m", "32", "-display", "none", "-bios", tmp_path / "bios",
+                          "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(0.5)
+    out, _ = p.communicate(b'{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit"}', timeout=20)
+    assert b'"running": true' in out and p.returncode == 0
