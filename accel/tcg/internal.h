@@ -60,6 +60,7 @@ typedef struct {
 typedef struct {
     TlbInfo *info;             /* as many as table has entries */
     uint32_t used;             /* filled since the last flush */
+    uint32_t evicted;          /* entries that a fill pushed out, halved at each flush */
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
 } TlbSide;
 
@@ -92,6 +93,7 @@ typedef struct TcgVcpu {
      */
     Mutex tlb_lock;            /* LOCK_LEAF */
     TlbSide side[TCG_MMU_INDEXES];
+    bool tlb_grow;             /* a table is too small */
 
     /* The translation under way */
     TcgTranslation tr;
@@ -121,6 +123,7 @@ _Noreturn void tcg_leave_how(TcgVcpu *, TcgLeave);
 /* tlb.c */
 void tlb_init(TcgVcpu *);
 void tlb_finish(TcgVcpu *);
+void tlb_grow(TcgVcpu *);
 /* Entry for the page of addr with access allowed, filled if need be; NULL: it faults (arch->raise_fault). */
 TcgTlbEntry *tlb_lookup(TcgVcpu *, vaddr, TcgAccess, unsigned mmu, TlbInfo **info);
 /* Other threads too: writes to these pages of RAM come to the slow path from now on. */

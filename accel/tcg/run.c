@@ -273,6 +273,9 @@ static VcpuExit loop(TcgVcpu *t)
             t->deliver = false;
             arch->deliver(t->v);
         }
+        if (t->tlb_grow) {
+            tlb_grow(t);
+        }
         if (look_around(t)) {
             return VCPU_EXIT_KICK;
         }

@@ -7,7 +7,7 @@
 
 #include "accel/tcg/internal.h"
 
-enum { TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, TLB_QUIET_FLUSHES = 64 };
+enum { TLB_MIN_BITS = 9, TLB_MAX_BITS = 16, TLB_QUIET_FLUSHES = 64 };
 
 static void empty(TcgTlb *tlb)
 {
@@ -68,6 +68,7 @@ static void flush_one(TcgVcpu *t, unsigned mmu)
     TcgTlb *tlb = &t->rt->tlb[mmu];
     uint32_t n = entries(tlb), want = n;
 
+    s->evicted /= 2; /* what a short stretch pushes out counts less */
     if (s->used == 0) {
         return;
     }
@@ -84,6 +85,22 @@ static void flush_one(TcgVcpu *t, unsigned mmu)
         s->quiet = 0;
     }
     s->used = 0;
+}
+
+/* Between regions, where nobody holds an entry: tables doubled whose entries keep pushing each other out. */
+void tlb_grow(TcgVcpu *t)
+{
+    t->tlb_grow = false;
+    mutex_lock(&t->tlb_lock);
+    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+        TlbSide *s = &t->side[mmu];
+        uint32_t n = entries(&t->rt->tlb[mmu]);
+
+        if (s->evicted > n && n < 1u << TLB_MAX_BITS && resize(t, mmu, n * 2)) {
+            s->used = s->evicted = s->quiet = 0;
+        }
+    }
+    mutex_unlock(&t->tlb_lock);
 }
 
 void tcg_tlb_flush(Vcpu *v)
@@ -162,6 +179,8 @@ static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
     find_backing(t, page, &b);
     if (e->tag[TCG_READ] == UINT64_MAX && e->tag[TCG_WRITE] == UINT64_MAX && e->tag[TCG_EXEC] == UINT64_MAX) {
         t->side[mmu].used++;
+    } else if (++t->side[mmu].evicted > entries(tlb) && entries(tlb) < 1u << TLB_MAX_BITS) {
+        t->tlb_grow = true;
     }
     for (unsigned n = 0; n < 3; n++) {
         uint64_t flags = b.flags[n] | (page->watch && n != TCG_EXEC ? TCG_TLB_WATCH : 0);
