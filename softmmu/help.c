@@ -6,6 +6,7 @@
 
 #include "qapi/introspect.h"
 #include "qapi/json.h"
+#include "qapi/schema.h"
 #include "softmmu/system.h"
 #include "util/log.h"
 #include "util/trace.h"
@@ -116,8 +117,13 @@ static void print_list(const System *s, const char *option)
     print_buf(&b);
 }
 
+static bool is_help(const char *text)
+{
+    return text && (!strcmp(text, "help") || !strcmp(text, "?"));
+}
+
 /* "-device x,help", "-device help". */
-static bool print_record_help(const System *s, const QOptionRecord *r)
+static bool print_record_help(const System *s, const QOptionRecord *r, Error **errp)
 {
     const char *key = r->option->implied_key, *name = key ? qkeyval_get(&r->kv, key) : NULL;
     const QClass *k = name ? named_class(s, r, name) : NULL;
@@ -126,6 +132,14 @@ static bool print_record_help(const System *s, const QOptionRecord *r)
     if (k) {
         qhelp_class(s->schema, k, &b);
         print_buf(&b);
+    } else if (r->option->args->rest && name && !is_help(name)) {
+        const char *near = qsuggest_class(s->schema, r->option->item.name, name);
+
+        error_set(errp, "-%s %s,help: %s '%s' not found", r->option->item.name, name,
+                  !strcmp(r->option->item.name, "device") ? "Device" : "class", name);
+        if (near) {
+            error_hint(errp, "Did you mean '%s'?", near);
+        }
     } else if (r->option->args->rest) {
         print_list(s, r->option->item.name);
     } else {
@@ -138,12 +152,7 @@ static bool print_record_help(const System *s, const QOptionRecord *r)
     return true;
 }
 
-static bool is_help(const char *text)
-{
-    return text && (!strcmp(text, "help") || !strcmp(text, "?"));
-}
-
-bool help_wanted(const System *s)
+bool help_wanted(const System *s, Error **errp)
 {
     if (option_given(s, "help")) {
         return print_options(s);
@@ -157,7 +166,7 @@ bool help_wanted(const System *s)
     }
     for (size_t i = 0; i < s->options.len; i++) {
         if (s->options.items[i]->kv.wants_help) {
-            return print_record_help(s, s->options.items[i]);
+            return print_record_help(s, s->options.items[i], errp);
         }
     }
     if (is_help(option_text(s, "L"))) {

@@ -166,12 +166,16 @@ int main(int argc, char **argv)
 
     qoptions_init(&s.options, s.schema);
     if (argv_parse(&s.options, argc, argv, &err)) {
-        if (help_wanted(&s)) {
+        bool help = help_wanted(&s, &err);
+
+        if (help && !err) {
             qoptions_finish(&s.options);
             return fflush(stdout) ? 1 : 0;
         }
         print_warnings(&s, s.options.warnings.data ? s.options.warnings.data : "");
-        run(&s, &err);
+        if (!help) {
+            run(&s, &err);
+        }
     }
     status = err ? 1 : s.run.exit_status;
     if (err) {

@@ -65,8 +65,8 @@ extern const char *const data_folders[]; /* where firmware is looked for after t
 
 /* ---- help.c ---- */
 
-/* True: help, a version or a list was asked for and printed. */
-bool help_wanted(const System *s);
+/* True: help, a version or a list was asked for, and printed unless *errp is set. */
+bool help_wanted(const System *s, Error **errp);
 
 /* ---- setup.c ---- */
 

@@ -181,3 +181,9 @@ def test_random_command_lines():
                 args.append(",".join(rng.choices(words, k=rng.randint(1, 3))))
         p = subprocess.run([PROGRAM, "-M", "none", "-device", "no-such-device", *args], input=b"", capture_output=True, timeout=10)
         assert p.returncode in (0, 1), (args, p.returncode, p.stderr)
+
+
+def test_help_of_an_unknown_class():
+    status, out, err = run("-device", "isa-seria,help")
+    assert (status, out) == (1, "")
+    assert "Device 'isa-seria' not found" in err and "'isa-serial'" in err
