@@ -100,18 +100,4 @@ handler:                         # CS base is SMBASE, IP 8000h; segments are 4 G
 2:  rsm
 handler_end:
 .code32
-    .balign 8
-gdt:
-    COMMON_GDT
-    DESC tss, 0x67, 0x89, 0
-    .quad 0
-gdt_end:
-gdtr: .word gdt_end-gdt-1
-    .long gdt
-idtr: .word 0x7ff
-    .long idt
-    .balign 8
-tss: .long 0, STACK0, DATA32
-    .zero 0x68-12
-    .balign 8
-idt: .zero 0x800
+    TABLES32
