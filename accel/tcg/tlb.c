@@ -1,6 +1,6 @@
 /*
- * The software TLB: filling, resizing, flushing. Layout and the inline compare: tcg/tlb.h. A flush empties the tables, which grow
- * and shrink with use so that this stays cheap.
+ * The software TLB: filling, resizing, flushing. Layout and the inline compare: tcg/tlb.h. A flush empties the tables, which shrink
+ * with little use so that this stays cheap, and grow there and, when entries push each other out, between regions.
  */
 #include <stdlib.h>
 #include <string.h>
