@@ -83,7 +83,6 @@ struct TcgArch {
     void (*after_insn)(Vcpu *, const TcgPoint *before); /* NULL when one_insn never is */
     void (*watch)(Vcpu *, vaddr, unsigned size, TcgAccess); /* an access to a watched page was made */
     VcpuExit (*stuck)(Vcpu *);                           /* not KICK: the vCPU cannot go on (shutdown, halt) */
-    void (*disassemble)(Vcpu *, const TcgPoint *, unsigned len, void *file); /* -d in_asm; may be NULL */
 };
 typedef struct TcgArch TcgArch;
 
