@@ -76,6 +76,7 @@ struct X86Emit {
     const TcgEmitJob *job;
     uint32_t n;                  /* op being emitted */
     bool failed, short_of_registers;
+    bool narrow;                 /* no op of the region sees more than 16 bytes of a vector */
     TcgEmitResult result;
     const char *why;
     IrOp unsupported_op;
