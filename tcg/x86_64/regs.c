@@ -199,6 +199,20 @@ unsigned x86_alloc(X86Emit *e, bool vec)
     return (unsigned)r;
 }
 
+unsigned x86_spare(X86Emit *e)
+{
+    uint32_t set = e->scratch & ~e->locked & 0xffff;
+
+    for (unsigned r = 15; r < 16; r--) {
+        IrRef ref = e->reg_val[r];
+        if ((set >> r & 1) && (ref == IR_NONE || (!live_now(e, ref) && !in_recipe(e, ref)))) {
+            x86_drop_reg(e, r);
+            return r;
+        }
+    }
+    return NO_REG;
+}
+
 bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m)
 {
     const Val *v = &e->val[ref];
