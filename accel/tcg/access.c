@@ -251,6 +251,7 @@ void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t ret
     TcgVcpu *t = tcg_current_vcpu();
     unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
+    tcg_count(&t->counts.slow_loads);
     check_alignment(t, addr, access);
     if (access & (TCG_ACCESS_RMW | TCG_ACCESS_WRITE)) {
         access_prepare_store(t, addr, size, mmu);
@@ -331,6 +332,7 @@ void access_slow_store(void *state, uint64_t addr, uint32_t access, uintptr_t re
     TcgVcpu *t = tcg_current_vcpu();
     unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
+    tcg_count(&t->counts.slow_stores);
     check_alignment(t, addr, access);
     if ((access & TCG_ACCESS_ATOMIC) && size <= 16) {
         atomic_store_back(t, addr, size, mmu);

@@ -64,6 +64,19 @@ typedef struct {
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
 } TlbSide;
 
+/* What happened, for `info jit`: written by the vCPU's thread alone, read by anyone. */
+typedef struct {
+    uint64_t exits[TCG_EXIT_RAISE + 1]; /* TcgExitReason */
+    uint64_t fills, faults;             /* page walks that filled the TLB, and that did not */
+    uint64_t slow_loads, slow_stores;   /* accesses off the inline path */
+    uint64_t delivered;                 /* exceptions */
+} TcgCounts;
+
+static inline void tcg_count(uint64_t *n)
+{
+    __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+}
+
 /* How translated code or a helper was left before its end. */
 typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN, LEAVE_AGAIN } TcgLeave;
 
@@ -86,6 +99,7 @@ typedef struct TcgVcpu {
     vaddr page_mask;
     uint64_t last_key;
     TcgSlot *slot;             /* the exit that was taken, to be linked */
+    TcgCounts counts;
 
     /*
      * Owner writes entries under tlb_lock, others set flags in write tags under it; owner's own reads and those of translated code
