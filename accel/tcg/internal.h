@@ -70,6 +70,7 @@ typedef struct {
     uint64_t fills, faults;             /* page walks that filled the TLB, and that did not */
     uint64_t slow_loads, slow_stores;   /* accesses off the inline path */
     uint64_t delivered;                 /* exceptions */
+    uint64_t found_again;               /* regions found by region_lookup */
 } TcgCounts;
 
 static inline void tcg_count(uint64_t *n)
@@ -98,6 +99,7 @@ typedef struct TcgVcpu {
     uint8_t atomic_old[16];    /* what the load of an atomic operation under way saw */
     vaddr page_mask;
     uint64_t last_key;
+    uint8_t run_mmu;           /* of instruction fetches of what runs */
     TcgSlot *slot;             /* the exit that was taken, to be linked */
     TcgCounts counts;
 
@@ -164,6 +166,8 @@ static inline bool code_watched(TcgAccel *a, ram_addr page)
 void code_written(TcgAccel *, TcgVcpu *, ram_addr, uint64_t len);
 /* The region at a point; NULL: the emitter cannot do it, and t->ir holds it. */
 TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
+/* TcgRuntime.lookup */
+const uint8_t *region_lookup(void *state, uint64_t pc);
 /* Indirect exits find r; links from t->slot to r where that is safe. */
 void region_connect(TcgVcpu *, TcgRegion *r, const TcgPoint *);
 /* The address space or mode has changed: nothing found by address alone is right any more. */

@@ -194,6 +194,7 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     region_connect(t, r, at);
     t->rt->key = r->key.mode;
+    t->run_mmu = at->fetch_mmu;
     why = tcg_enter(t->accel->cache, t->v->state, r);
     tcg_count(&t->counts.exits[why]);
     switch (why) {

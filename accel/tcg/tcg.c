@@ -97,6 +97,7 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
     t->rt = tcg_runtime(t->accel->cache, v->state);
     t->rt->slow_load = access_slow_load;
     t->rt->slow_store = access_slow_store;
+    t->rt->lookup = region_lookup;
     t->page_mask = -1ull << arch->guest->page_bits;
     t->it = (IrInterp){ .state = v->state, .opaque = t, .load = interp_load, .store = interp_store };
     tlb_init(t);
@@ -154,11 +155,12 @@ static void print_counts(const TcgCounts *s, void (*print)(void *, const char *)
              "exceptions          %" PRIu64 "\n"
              "exits not linked    %" PRIu64 "\n"
              "exits not found     %" PRIu64 "\n"
+             "exits found again   %" PRIu64 "\n"
              "exits by request    %" PRIu64 "\n"
              "exits for attention %" PRIu64 "\n"
              "exits by faults     %" PRIu64 "\n",
              s->fills, s->faults, s->slow_loads, s->slow_stores, s->delivered, s->exits[TCG_EXIT_LINK],
-             s->exits[TCG_EXIT_LOOKUP], s->exits[TCG_EXIT_LEAVE], s->exits[TCG_EXIT_POLL] + s->exits[TCG_EXIT_ICOUNT],
+             s->exits[TCG_EXIT_LOOKUP], s->found_again, s->exits[TCG_EXIT_LEAVE], s->exits[TCG_EXIT_POLL] + s->exits[TCG_EXIT_ICOUNT],
              s->exits[TCG_EXIT_RAISE]);
     print(opaque, text);
 }
