@@ -491,10 +491,18 @@ void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
         }
         rt->num_remembered++;
     }
+    __atomic_store_n(&rt->kept[n], (TcgRegion *)r, __ATOMIC_RELAXED);
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(e, 0, __ATOMIC_RELAXED); /* removed meanwhile: its remover may have missed this */
     }
+}
+
+TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc)
+{
+    TcgRegion *r = __atomic_load_n(&tcg_runtime(c, state)->kept[pc & (TCG_JUMP_TABLE - 1)], __ATOMIC_RELAXED);
+
+    return r && __atomic_load_n(&r->valid, __ATOMIC_SEQ_CST) ? r : NULL;
 }
 
 static void forget_region(TcgCache *c, const TcgRegion *r)
@@ -630,6 +638,7 @@ void tcg_flush(TcgCache *c)
     memset(c->chunks, 0, c->num_chunks * sizeof(c->chunks[0]));
     for (unsigned n = 0; n < c->num_states; n++) {
         tcg_forget(c, c->states[n]);
+        memset(tcg_runtime(c, c->states[n])->kept, 0, sizeof(tcg_runtime(c, c->states[n])->kept));
     }
     c->stats.flushes++;
     note_invalidation(c, 0, UINT64_MAX);

@@ -85,6 +85,12 @@ typedef struct TcgRuntime {
     void (*slow_load)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
     void (*slow_store)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
 
+    /*
+     * Asked when exit_ind's target is not in the table, all globals and flags in their slots: where to go on, or NULL to leave with
+     * TCG_EXIT_LOOKUP. Set by accel/tcg; may be NULL. Must not tcg_raise().
+     */
+    const uint8_t *(*lookup)(void *state, uint64_t pc);
+
     /* Entries of jump_table in use, for tcg_forget(); more than TCG_REMEMBERED: all. */
     uint32_t num_remembered;
     uint16_t remembered[TCG_REMEMBERED];
@@ -93,6 +99,7 @@ typedef struct TcgRuntime {
     TcgTlb tlb[TCG_MMU_INDEXES];
     uint64_t returns[TCG_RETURNS];         /* by stack address / 8: of a return stub, or the look-up */
     uint32_t jump_table[TCG_JUMP_TABLE];   /* of low pc bits: checked entry - start of code, 0: none */
+    struct TcgRegion *kept[TCG_JUMP_TABLE]; /* what was remembered there last, tcg_forget() or not */
 } TcgRuntime;
 
 /* What a region is found by. User mode: phys is pc. */
@@ -186,6 +193,9 @@ void tcg_link_through(TcgCache *c, TcgSlot *slot);
 
 /* exit_ind finds r by its pc from now on. */
 void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
+
+/* The valid region that was remembered last for a pc with these low bits, or NULL: whether it is still right is the caller's to know. */
+TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc);
 
 /* Forgets all that tcg_remember() said, and predicted returns: the address space has changed. Cheap. */
 void tcg_forget(TcgCache *c, void *state);

@@ -264,6 +264,41 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
     return translate(t, &key);
 }
 
+/* The page of RAM behind an address of code; RAM_ADDR_INVALID: none, or it faults. */
+static ram_addr code_ram(TcgVcpu *t, vaddr pc)
+{
+    TlbInfo *info;
+
+    return tlb_lookup(t, pc, TCG_EXEC, t->run_mmu, &info) ? info->ram : RAM_ADDR_INVALID;
+}
+
+/*
+ * Indirect exits come here after the table was emptied (another address space, most of which is the same as before) or when two
+ * regions share an entry of it. What cannot be answered in a few steps is the loop's.
+ */
+const uint8_t *region_lookup(void *state, uint64_t pc)
+{
+    TcgVcpu *t = tcg_current_vcpu();
+    TcgCache *cache = t->accel->cache;
+    TcgRegion *r = tcg_kept(state, cache, pc);
+    TcgKey key = { .pc = pc, .mode = t->rt->key };
+    ram_addr page;
+
+    if (t->in_one || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
+        return NULL;
+    }
+    key.phys = page | (pc & ~t->page_mask);
+    if (!r || r->key.pc != pc || r->key.mode != key.mode || r->key.phys != key.phys) {
+        r = tcg_find(cache, &key);
+    }
+    if (!r || r->page[1] != TCG_NO_PAGE) {
+        return NULL;
+    }
+    tcg_count(&t->counts.found_again);
+    tcg_remember(state, cache, r);
+    return r->entry;
+}
+
 void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)
 {
     TcgSlot *slot = t->slot;

@@ -72,6 +72,20 @@ typedef struct {
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
 } TlbSide;
 
+/* What happened, for `info jit`: written by the vCPU's thread alone, read by anyone. */
+typedef struct {
+    uint64_t exits[TCG_EXIT_RAISE + 1]; /* TcgExitReason */
+    uint64_t fills, faults;             /* page walks that filled the TLB, and that did not */
+    uint64_t slow_loads, slow_stores;   /* accesses off the inline path */
+    uint64_t delivered;                 /* exceptions */
+    uint64_t found_again;               /* regions found by region_lookup */
+} TcgCounts;
+
+static inline void tcg_count(uint64_t *n)
+{
+    __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+}
+
 /* How translated code or a helper was left before its end. */
 typedef enum { LEAVE_NONE, LEAVE_EXCEPTION, LEAVE_LOOP, LEAVE_ONE_INSN, LEAVE_AGAIN } TcgLeave;
 
@@ -93,7 +107,9 @@ typedef struct TcgVcpu {
     uint8_t atomic_old[16];    /* what the load of an atomic operation under way saw */
     vaddr page_mask;
     uint64_t last_key;
+    uint8_t run_mmu;           /* of instruction fetches of what runs */
     TcgSlot *slot;             /* the exit that was taken, to be linked */
+    TcgCounts counts;
 
     /*
      * Owner writes entries under tlb_lock, others set flags in write tags under it; owner's own reads and those of translated code
@@ -186,6 +202,8 @@ TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
 /* log.c: -d in_asm of the translation under way; -d exec,cpu of what is about to run (NULL: is interpreted). */
 void log_guest_code(TcgVcpu *);
 void log_region(TcgVcpu *, const TcgPoint *, const TcgRegion *);
+/* TcgRuntime.lookup */
+const uint8_t *region_lookup(void *state, uint64_t pc);
 /* Indirect exits find r; links from t->slot to r where that is safe. */
 void region_connect(TcgVcpu *, TcgRegion *r, const TcgPoint *);
 /* The address space or mode has changed: nothing found by address alone is right any more. */

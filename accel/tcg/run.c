@@ -157,6 +157,7 @@ static void host_fault(TcgVcpu *t)
 /* Runs a region and what is linked to it. */
 static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
+    TcgExitReason why;
     TcgRegion *r;
 
     if (at->key != t->last_key) {
@@ -174,7 +175,10 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     region_connect(t, r, at);
     t->rt->key = r->key.mode;
-    switch (tcg_enter(t->accel->cache, t->v->state, r)) {
+    t->run_mmu = at->fetch_mmu;
+    why = tcg_enter(t->accel->cache, t->v->state, r);
+    tcg_count(&t->counts.exits[why]);
+    switch (why) {
     case TCG_EXIT_LINK:
         t->slot = t->rt->exit_slot;
         t->arch->set_pc(t->v, t->rt->exit_pc);
@@ -255,6 +259,7 @@ static VcpuExit loop(TcgVcpu *t)
         }
         if (t->deliver) {
             t->deliver = false;
+            tcg_count(&t->counts.delivered);
             arch->deliver(t->v);
         }
         if (t->tlb_grow) {

@@ -98,6 +98,7 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
     t->rt = tcg_runtime(t->accel->cache, v->state);
     t->rt->slow_load = access_slow_load;
     t->rt->slow_store = access_slow_store;
+    t->rt->lookup = region_lookup;
     t->page_mask = -1ull << arch->guest->page_bits;
     t->it = (IrInterp){ .state = v->state, .opaque = t, .load = interp_load, .store = interp_store };
     tlb_init(t);
@@ -128,10 +129,49 @@ static void tcg_vcpu_finish(Vcpu *v)
     free(t);
 }
 
+/* Of all vCPUs. */
+static TcgCounts sum_counts(TcgAccel *a)
+{
+    TcgCounts sum = { 0 };
+    uint64_t *to = (uint64_t *)&sum;
+
+    for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
+        TcgVcpu *t = __atomic_load_n(&a->accel.vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
+
+        for (size_t i = 0; t && i < sizeof(sum) / sizeof(*to); i++) {
+            to[i] += __atomic_load_n((uint64_t *)&t->counts + i, __ATOMIC_RELAXED);
+        }
+    }
+    return sum;
+}
+
+static void print_counts(const TcgCounts *s, void (*print)(void *, const char *), void *opaque)
+{
+    char text[700];
+
+    snprintf(text, sizeof(text),
+             "TLB fills           %" PRIu64 "\n"
+             "page faults         %" PRIu64 "\n"
+             "slow loads          %" PRIu64 "\n"
+             "slow stores         %" PRIu64 "\n"
+             "exceptions          %" PRIu64 "\n"
+             "exits not linked    %" PRIu64 "\n"
+             "exits not found     %" PRIu64 "\n"
+             "exits found again   %" PRIu64 "\n"
+             "exits by request    %" PRIu64 "\n"
+             "exits for attention %" PRIu64 "\n"
+             "exits by faults     %" PRIu64 "\n",
+             s->fills, s->faults, s->slow_loads, s->slow_stores, s->delivered, s->exits[TCG_EXIT_LINK],
+             s->exits[TCG_EXIT_LOOKUP], s->found_again, s->exits[TCG_EXIT_LEAVE], s->exits[TCG_EXIT_POLL] + s->exits[TCG_EXIT_ICOUNT],
+             s->exits[TCG_EXIT_RAISE]);
+    print(opaque, text);
+}
+
 static void print_jit(Accel *accel, void (*print)(void *, const char *), void *opaque)
 {
     TcgAccel *a = (TcgAccel *)accel;
     TcgStats s = { 0 };
+    TcgCounts sum;
     char text[900];
 
     if (a->cache) {
@@ -158,6 +198,8 @@ static void print_jit(Accel *accel, void (*print)(void *, const char *), void *o
              atomic_load(&a->interpreted), s.front_ns / 1000, s.emit_ns / 1000, s.flushes, s.invalidated,
              atomic_load(&a->code_writes), atomic_load(&a->flushes), atomic_load(&a->page_flushes));
     print(opaque, text);
+    sum = sum_counts(a);
+    print_counts(&sum, print, opaque);
 }
 
 /* The accelerator ------------------------------------------------------------ */

@@ -201,8 +201,10 @@ TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, 
 
     if ((tlb->table[i].tag[access] & ~flags) != (addr & t->page_mask)) {
         if (!t->arch->walk(t->v, addr, access, mmu, &page)) {
+            tcg_count(&t->counts.faults);
             return NULL;
         }
+        tcg_count(&t->counts.fills);
         insert(t, addr, mmu, &page);
         tlb = &t->rt->tlb[mmu];
         i = index_of(t, tlb, addr);
