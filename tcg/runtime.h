@@ -31,6 +31,8 @@
 #ifndef TCG_RUNTIME_H
 #define TCG_RUNTIME_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "tcg/ir.h"
@@ -77,6 +79,7 @@ typedef struct TcgRuntime {
     uint64_t access_vaddr;    /* of the slow access under way */
     uint32_t access;
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
+    _Atomic bool attention;   /* accel/tcg's: kicked and not seen to, for translated code that begins to allow interrupts */
 
     /*
      * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
