@@ -128,6 +128,7 @@ typedef struct TcgRegion {
     const uint8_t *map;
     TcgSlot *slots;
     bool valid;
+    bool loops;                     /* a loop closes inside: it may run for long, up to a poll */
     struct TcgRegion *next_in_hash, *next_in_page[2];
     TcgSlot *incoming;              /* slots linked to it */
 } TcgRegion;
@@ -173,7 +174,8 @@ typedef bool TcgFrontEnd(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *
 typedef enum { TCG_TRANSLATED, TCG_NOTHING, TCG_FULL, TCG_REFUSED } TcgTranslated;
 
 /*
- * Translates and inserts the region, or finds that another thread has just done so. On TCG_FULL the
+ * Translates and inserts the region, or finds that another thread has just done so. When tcg_invalidate() was called for
+ * its bytes meanwhile, it is not inserted and not valid: it may be entered once. On TCG_FULL the
  * caller makes itself exclusive, calls tcg_flush() and tries again. TCG_REFUSED: the emitter lacks an op in the
  * region; tcg_refused_op() names it.
  */
@@ -182,7 +184,10 @@ const char *tcg_refused_op(const TcgContext *ctx);
 
 TcgRegion *tcg_find(TcgCache *c, const TcgKey *key);
 
-/* Links slot to r when both are still valid. System mode: the caller knows that the link may be kept. */
+/*
+ * Links slot to r when both are still valid and r is where the slot goes: an interrupt or a signal may have come between. System
+ * mode: the caller knows that the link may be kept.
+ */
 void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r);
 
 /*
@@ -206,8 +211,15 @@ void tcg_forget_returns(TcgCache *c, void *state);
 /* The region that slot is an exit of. */
 const TcgRegion *tcg_slot_region(const TcgSlot *slot);
 
-/* Removes the regions made from physical addresses start to end - 1; returns how many. */
+/*
+ * Removes the regions made from physical addresses start to end - 1; returns how many. The bytes have changed before: then what
+ * is being translated from them is held back too. Nobody enters them from now on; who is inside leaves at the next exit or poll.
+ */
 unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end);
+/* Whether r was made from a byte of start to end - 1. */
+bool tcg_region_overlaps(const TcgCache *c, const TcgRegion *r, uint64_t start, uint64_t end);
+/* The region, removed or not, whose helper or slow path is running; NULL: none. */
+const TcgRegion *tcg_running_region(TcgCache *c, void *state);
 /* Whether any region was made from this page. */
 bool tcg_page_has_code(TcgCache *c, uint64_t phys);
 

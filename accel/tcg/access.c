@@ -124,10 +124,10 @@ static void dirty(TcgVcpu *t, const Piece *p)
     map = s.mr->block->map;
     memory_dirty_mark(map, DIRTY_VGA, s.ram, p->len);
     memory_dirty_mark(map, DIRTY_MIGRATION, s.ram, p->len);
-    if (!code_watched(t->accel, p->info.ram)) {
-        memory_dirty_mark(map, DIRTY_CODE, s.ram, p->len);
-        tlb_unprotect(t, p->e, map, s.ram);
+    if (code_after_store(t->accel, s.ram, p->len)) {
+        code_page_release(t->accel, map, s.ram);
     }
+    tlb_unprotect(t, p->e, map, s.ram);
 }
 
 static void ram_store(TcgVcpu *t, const Piece *p, const uint8_t *buf, uint64_t flags)
@@ -170,7 +170,7 @@ static void access_prepare_store(TcgVcpu *t, vaddr addr, unsigned size, unsigned
 
     for (unsigned i = 0; i < n; i++) {
         if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
-            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+            code_before_store(t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
         }
     }
 }
@@ -183,7 +183,7 @@ void access_store(TcgVcpu *t, vaddr addr, const void *buf, unsigned size, unsign
 
     for (unsigned i = 0; i < n; i++) {
         if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
-            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+            code_before_store(t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
         }
     }
     for (unsigned i = 0; i < n; i++) {
@@ -248,7 +248,7 @@ uint8_t *tcg_host_write(Vcpu *v, vaddr addr, unsigned mmu, unsigned *len, bool *
 
     *follow = host && (p[0].e->tag[TCG_WRITE] & TCG_TLB_DIRTY);
     if (*follow) {
-        code_written(t->accel, t, p[0].info.ram + (addr & ~t->page_mask), *len);
+        code_before_store(t, p[0].info.ram + (addr & ~t->page_mask), *len);
     }
     return host;
 }

@@ -292,6 +292,9 @@ static VcpuExit loop(TcgVcpu *t)
         bool one;
 
         t->moved = true; /* outside of instructions the state says where it is */
+        if (atomic_load_explicit(&t->must_settle, memory_order_relaxed)) {
+            code_settle(t, true);
+        }
         if (t->deliver) {
             t->deliver = false;
             tcg_count(&t->counts.delivered);
@@ -355,6 +358,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     rcu_enter();
     pthread_rwlock_rdlock(&t->accel->running);
+    code_settle(t, true);
     t->slot = NULL;
     t->polled = false;
     t->arch->begin_run(v);
@@ -364,6 +368,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     e = loop(t);
     t->arch->end_run(v);
+    code_settle(t, false);
     pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {

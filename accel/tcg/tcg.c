@@ -219,7 +219,9 @@ static void device_wrote_code(MemoryListener *l, ram_addr ram, uint64_t len)
         uint64_t n = 0x1000 - (ram & 0xfff);
 
         n = n < len ? n : len;
-        code_written(a, NULL, ram, n);
+        if (code_after_store(a, ram, n)) {
+            code_page_release(a, a->accel.map, ram);
+        }
         ram += n;
         len -= n;
     }
@@ -232,8 +234,8 @@ static void dirty_cleared(MemoryListener *l, DirtyClient client, ram_addr ram, u
     for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
         TcgVcpu *t = __atomic_load_n(&a->accel.vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
 
-        if (t) {
-            tlb_protect(t, ram, len);
+        if (t && tlb_protect(t, ram, len) && client == DIRTY_CODE) {
+            code_page_protected(a, ram, t);
         }
     }
 }
@@ -267,15 +269,7 @@ static void tcg_unrealize(Object *o)
     if (a->listening) {
         memory_listener_del(a->accel.map, &a->listener);
     }
-    for (unsigned n = 0; n < CODE_PAGE_BUCKETS; n++) {
-        CodePage *p, *next;
-
-        for (p = a->code_pages[n]; p; p = next) {
-            next = p->next;
-            free(p);
-        }
-        a->code_pages[n] = NULL;
-    }
+    code_pages_free(a);
     tcg_cache_free(a->cache);
     a->cache = NULL;
     pthread_rwlock_destroy(&a->running);

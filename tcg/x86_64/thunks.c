@@ -268,6 +268,8 @@ static void make_lookup(Thunk *k)
 
 static void make_saves(Thunk *k)
 {
+    X86Mem flags = x86_state(k->e->guest->flags_offset);
+
     k->t->save_homes = here(k);
     homes(k, true, ~0u);
     ret(k);
@@ -287,8 +289,12 @@ static void make_saves(Thunk *k)
     vectors(k, false);
     ret(k);
     k->t->save_flags = here(k);
-    /* The return address is on the stack, which pushfq and pop leave as they found it. */
-    state_flags(k, true);
+    /* The lower half alone: an image of other flags may be in the upper. */
+    x86_byte(k->a, 0x50); /* push rax; pushfq; pop rax */
+    x86_byte(k->a, 0x9c);
+    x86_byte(k->a, 0x58);
+    x86_rm(k->a, 0x89, W32, RAX, &flags);
+    x86_byte(k->a, 0x58);
     ret(k);
 }
 
