@@ -566,10 +566,10 @@ static void test_values_of_program(void)
     g_assert_true(((Thing *)o)->control.helper == object_child(qom_objects(tree), "a"));
     json_object_put(j);
     g_assert_null(add(tree, "gadgte", "c", NULL, &err));
-    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'gadget'?");
+    g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'gadget'?");
     assert_error(err, "Parameter 'qom-type' does not accept value 'gadgte'");
     g_assert_null(add(tree, "thing", "c", "{'lable': 'x'}", &err));
-    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'label'?");
+    g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'label'?");
     assert_error(err, "Parameter 'lable' is unexpected");
     g_assert_null(add(tree, "thing", "c", "{'peer': 'b', 'label': 5}", &err));
     assert_error(err, "Invalid parameter type for 'label', expected: string");

@@ -161,7 +161,7 @@ static void test_add(void)
     check_error(t, "toy", "iobase=1,irq=16", "toy: irq 16 is not one of the ISA bus, which has 0 to 15");
     check_error(t, "toy", "iobase=0x1ff", "toy: ports 0x1ff to 0x202 are used by /machine/peripheral/a (toy)");
     check_error(t, "toy", "iobase=0xfffe", "toy: 4 ports at 0xfffe reach past 0xffff");
-    check_error(t, "toy", "iobas=4", "Parameter 'iobas' is unexpected");
+    check_error(t, "toy", "iobas=4", "Property 'toy.iobas' not found");
     for (Device *d = t->isa->bus.devices; d; d = d->bus_next) {
         n++;
     }
