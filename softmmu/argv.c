@@ -155,11 +155,12 @@ static bool add(QOptions *o, const QOption *opt, const char *arg, const char *or
 
 static bool unknown(const QSchema *s, const char *name, const char *arg, Error **errp)
 {
+    const QEnumValue *missing = qtype_enum_value(&qtype_MissingOption, name);
     const char *near;
 
-    if (qtype_enum_value(&qtype_MissingOption, name)) {
+    if (missing) {
         error_set(errp, "%s: this option of QEMU is not here yet", arg);
-        return false;
+        return error_hint(errp, "%s", missing->item.doc);
     }
     near = qsuggest_option(s, name);
     error_set(errp, "%s: invalid option", arg);

@@ -73,6 +73,7 @@ bool qmp_set_action(QCallContext *cc, const SetActionArgs *args, Error **errp)
     r->on_reboot = args->has_reboot ? args->reboot : r->on_reboot;
     r->on_shutdown = args->has_shutdown ? args->shutdown : r->on_shutdown;
     r->on_panic = args->has_panic ? args->panic : r->on_panic;
+    r->on_watchdog = args->has_watchdog ? args->watchdog : r->on_watchdog;
     return true;
 }
 

@@ -112,6 +112,7 @@ static bool set_actions(System *s, QOptionRecord *r, Error **errp)
     s->run.on_reboot = o.has_reboot ? o.reboot : REBOOT_ACTION_RESET;
     s->run.on_shutdown = o.has_shutdown ? o.shutdown : SHUTDOWN_ACTION_POWEROFF;
     s->run.on_panic = o.has_panic ? o.panic : PANIC_ACTION_SHUTDOWN;
+    s->run.on_watchdog = o.has_watchdog ? o.watchdog : WATCHDOG_ACTION_RESET;
     return true;
 }
 
@@ -158,19 +159,32 @@ static bool set_messages(System *s, QOptionRecord *r, Error **errp)
     return true;
 }
 
-/* Checked by its type: it says how a display is shown, and there is only "none". */
-static bool check_display(System *s, QOptionRecord *r, Error **errp)
+/* Options whose types take only what this program does anyway: reading them is all there is to do. */
+static bool check_option(System *s, QOptionRecord *r, Error **errp)
 {
-    DisplayOption o;
+    static const char *const names[] = { "audio", "audiodev", "display", "net", "nic" };
+    bool ok = true;
 
-    return qoption_read(r, &o, NULL, errp);
+    for (size_t i = 0; ok && i < sizeof(names) / sizeof(*names); i++) {
+        if (!strcmp(names[i], r->option->item.name)) {
+            void *value = q_calloc(1, r->option->args->size);
+
+            ok = qoption_read(r, value, NULL, errp);
+            if (ok) {
+                qvalue_finish(r->option->args, value, NULL);
+            }
+            free(value);
+        }
+    }
+    return ok;
 }
 
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
-    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) && each(s, "action", set_actions, errp) &&
-           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, "display", check_display, errp);
+    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) &&
+           each(s, "action", set_actions, errp) &&
+           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp);
 }
 
 /* ---- Chardevs and monitors ---- */

@@ -16,7 +16,21 @@ ME = "qemu-system-x86_64: "
 @pytest.mark.parametrize("args, error", [
     (["-foobar"], "-foobar: invalid option"),
     (["-chardevv", "x"], "-chardevv: invalid option\nDid you mean '-chardev'?"),
-    (["-spice", "x"], "-spice: this option of QEMU is not here yet"),
+    (["-spice", "x"], "-spice: this option of QEMU is not here yet\nThere is no SPICE; use -nographic\n"),
+    (["-chard", "x"], "-chard: invalid option\nDid you mean '-chardev'?"),
+    (["-net", "user"], "-net user: Parameter 'type' does not accept value 'user'\nValues: none\n"),
+    (["-audiodev", "alsa,id=a"], "-audiodev alsa,id=a: Parameter 'driver' does not accept value 'alsa'"),
+    (["-M", "none,usb=on"], "usb=on: this machine has no USB controller yet; usb=off is what there is"),
+    (["-M", "pc,vmport=on"], "vmport=on: this machine has no VMware port yet; vmport=off is what there is"),
+    (["-M", "none", "-overcommit", "cpu-pm=on"], "-overcommit cpu-pm=on: cpu-pm=on needs an accelerator"),
+    (["-M", "pc,foo=1"], "Property 'pc-i440fx-10.0-machine.foo' not found"),
+    (["-device", "isa-serial,indx=1"], "-device isa-serial,indx=1: Property 'isa-serial.indx' not found\nDid you mean 'index'?"),
+    (["-device", "isa-ser"], "-device isa-ser: 'isa-ser' is not a valid device model name\nDid you mean 'isa-serial'?"),
+    (["-cpu", "Broadw"], "unable to find CPU model 'Broadw'\nDid you mean 'Broadwell'?"),
+    (["-cpu", "host"], "CPU model 'host' requires KVM or HVF"),
+    (["-cpu", "max,+avx512f,enforce"], "max-x86_64-cpu: this program does not have the features "),
+    (["-vga", "foo"], "unknown vga type: foo"),
+    (["-serial", "null"] * 5, "-serial null: too many serial ports; there are at most 4"),
     (["-m"], "-m: requires an argument"),
     (["-M", "foo"], "unsupported machine type: \"foo\"\n"),
     (["-M", "none", "-name", "a,b=c"], "-name a,b=c: Invalid parameter 'b'"),
@@ -49,6 +63,55 @@ def test_version_and_help():
     assert run("-display", "none", "-machine", "accel=kvm:tcg", "-device", "?")[0] == 0
     assert "guest_errors" in run("-d", "help")[1]
     assert "/usr/share/seabios\n" in run("-L", "help")[1]
+
+
+def test_lists():
+    """What scripts read: one name a line, at its start or after two blanks."""
+    machines = run("-M", "help")[1].splitlines()
+    assert machines[0] == "Supported machines are:"
+    assert any(re.match(r"pc +Standard PC .*\(alias of pc-i440fx-10.0\)$", m) for m in machines)
+    assert [m for m in machines if m.endswith("(default)")] == [m for m in machines if m.startswith("pc-i440fx-10.0 ")]
+    assert "tcg" in run("-accel", "help")[1].splitlines()
+    assert [m.split()[0] for m in run("-vga", "help")[1].splitlines()] == ["none", "std"]
+    assert run("-display", "help")[1].splitlines() == ["Available display backend types:", "none"]
+    cpus = run("-cpu", "help")[1].splitlines()
+    assert "  Broadwell             (alias configured by machine type)" in cpus
+    assert "  Broadwell-IBRS        (alias of Broadwell-v3)" in cpus
+    flags = " ".join(cpus[cpus.index("Recognized CPUID flags:"):]).split()
+    assert {"avx2", "la57", "pni", "sse4.1"} <= set(flags)
+
+
+@pytest.mark.parametrize("args", [
+    ["-net", "none"], ["-nic", "none"], ["-audio", "none"], ["-audiodev", "none,id=x"],
+    ["-audiodev", '{"driver": "none", "id": "x"}'], ["-overcommit", "mem-lock=off"], ["-M", "none,usb=off"],
+    ["-action", "reboot=reset,watchdog=pause"], ["-watchdog-action", "poweroff"], ["-msg", "timestamp=on"],
+])
+def test_what_is_so_anyway(args):
+    """Forms that scripts and clients use, and that ask for what this program does."""
+    with Emulator(*args) as e:
+        assert e.qmp.ok("query-status")["running"]
+        e.qmp.ok("quit")
+        assert e.end() == 0 and not e.p.stderr.read()
+
+
+@pytest.mark.parametrize("args, warning", [
+    (["-global", "foo.bar=1"], "warning: global foo.bar has invalid class name"),
+    (["-M", "pc", "-cpu", "max,+avx512f"], "warning: this program does not have the CPU features avx512f"),
+    (["-M", "pc", "-cpu", "max,+sse4_1,la57=off,-lahf_lm,pni"], None),
+])
+def test_warnings(args, warning):
+    with Emulator("-S", *args) as e:
+        e.qmp.ok("quit")
+        assert e.end() == 0
+        err = e.p.stderr.read().decode().splitlines()
+        assert err == ([ME + warning] if warning else [])
+
+
+def test_sigterm_has_the_time_before_it():
+    with Emulator("-msg", "timestamp=on,guest-name=on", "-name", "box") as e:
+        e.p.send_signal(signal.SIGTERM)
+        assert e.end() == 0
+        assert re.match(r"\d{4}-\d\d-\d\dT\S+Z box qemu-system-x86_64: terminating on signal 15", e.p.stderr.read().decode())
 
 
 def test_introspect():
