@@ -228,7 +228,7 @@ void tcg_flush(TcgCache *c);
 
 /*
  * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
- * code of its own before it runs any; false when there is no memory for that.
+ * code of its own, a copy of what was there at prepare, before it runs any; false when there is no memory for that.
  */
 void tcg_fork_prepare(TcgCache *c);
 void tcg_fork_parent(TcgCache *c);
