@@ -352,7 +352,7 @@ void qom_add_global(QomTree *tree, const char *class_name, const char *property,
     tree->globals[tree->num_globals++] = (QomGlobal){
         .class_name = qom_strdup(class_name),
         .property = qom_strdup(property),
-        .value = json_object_get(value),
+        .value = value,
     };
 }
 

@@ -250,6 +250,25 @@ static TcgTranslated emit_region(TcgContext *ctx, const TcgKey *key, TcgEmitted 
     return res == TCG_EMIT_OK ? TCG_TRANSLATED : TCG_REFUSED;
 }
 
+/* Whether a loop closes inside the region: whoever runs it may stay for long after it was removed. */
+static bool has_loop(const IrRegion *ir)
+{
+    uint64_t seen = 0;
+
+    if (ir->num_blocks <= 1) {
+        return false;
+    }
+    for (uint32_t n = 0; n < ir->num_insns; n++) {
+        const IrInsn *in = &ir->insns[n];
+        if (in->op == IR_block) {
+            seen |= 1ull << in->imm;
+        } else if ((ir_ops[in->op].flags & IR_T_JUMP) && (seen >> in->imm & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Makes the TcgRegion of what was emitted; its memory is the chunk's. */
 static TcgRegion *make_region(TcgContext *ctx, const TcgKey *key, const TcgBuilt *built, const TcgEmitted *out)
 {
@@ -276,7 +295,7 @@ static TcgRegion *make_region(TcgContext *ctx, const TcgKey *key, const TcgBuilt
     map = (uint8_t *)(r->slots + r->num_slots);
     memcpy(map, ctx->map, out->map_size);
     r->map = map;
-    r->valid = true;
+    r->loops = has_loop(&ctx->ir);
     k->code_used = (k->code_used + out->size + 15) & ~15u;
     k->meta_used = (uint32_t)((map + out->map_size - chunk_meta(c, k) + 63) & ~63);
     index[-1 - (int)k->count] = r;
@@ -296,44 +315,103 @@ static void count(TcgContext *ctx, const TcgRegion *r, uint64_t front_ns, uint64
     s->emit_ns += emit_ns;
 }
 
+/* Whether the bytes of r on this page overlap start to end - 1. */
+static bool overlaps(const TcgCache *c, const TcgRegion *r, uint64_t page, uint64_t start, uint64_t end)
+{
+    unsigned bits = c->config.guest->page_bits;
+    uint64_t page_size = 1ull << bits, in_first = page_size - (r->key.phys & (page_size - 1));
+    uint64_t from, to;
+
+    if (page == r->page[0]) {
+        from = r->key.phys;
+        to = from + (r->guest_size < in_first ? r->guest_size : in_first);
+        if (from < end && start < to) {
+            return true;
+        }
+    }
+    if (page == r->page[1] && r->guest_size > in_first) {
+        from = r->page[1] << bits;
+        to = from + (r->guest_size - in_first);
+        return from < end && start < to;
+    }
+    return false;
+}
+
+bool tcg_region_overlaps(const TcgCache *c, const TcgRegion *r, uint64_t start, uint64_t end)
+{
+    return overlaps(c, r, r->page[0], start, end) || overlaps(c, r, r->page[1], start, end);
+}
+
+/* lock held. Whether r's bytes may have changed since invalidation number `seen`. */
+static bool changed_since(const TcgCache *c, const TcgRegion *r, uint32_t seen)
+{
+    if (c->invalidations - seen > RECENT) {
+        return true;
+    }
+    for (; seen != c->invalidations; seen++) {
+        if (tcg_region_overlaps(c, r, c->recent[seen % RECENT].start, c->recent[seen % RECENT].end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* lock held. */
+static void note_invalidation(TcgCache *c, uint64_t start, uint64_t end)
+{
+    uint32_t n = c->invalidations;
+
+    c->recent[n % RECENT].start = start;
+    c->recent[n % RECENT].end = end;
+    __atomic_store_n(&c->invalidations, n + 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * Inserts r, unless another thread has been here: then that one's. What was made of bytes that have changed meanwhile is not inserted:
+ * it runs once, as if it had done so before the change, so that a vCPU gets on however fast another one writes.
+ */
+static TcgRegion *insert_unless_changed(TcgContext *ctx, TcgRegion *r, uint32_t seen, uint64_t front_ns, uint64_t emit_ns)
+{
+    TcgCache *c = ctx->cache;
+    TcgRegion *there;
+
+    pthread_mutex_lock(&c->lock);
+    there = tcg_find(c, &r->key);
+    if (!there) {
+        r->valid = !changed_since(c, r, seen);
+        if (r->valid) {
+            insert(c, r);
+        }
+        count(ctx, r, front_ns, emit_ns);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return there ? there : r;
+}
+
 TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe, void *opaque, TcgRegion **out)
 {
     TcgCache *c = ctx->cache;
+    uint32_t seen = __atomic_load_n(&c->invalidations, __ATOMIC_ACQUIRE);
+    TcgBuilt built = { .page2 = TCG_NO_PAGE };
+    TcgEmitted emitted;
+    TcgTranslated res;
     TcgRegion *r;
+    uint64_t t0 = now_ns(c), t1;
 
-    for (;;) {
-        uint32_t seen = __atomic_load_n(&c->invalidations, __ATOMIC_ACQUIRE);
-        TcgBuilt built = { .page2 = TCG_NO_PAGE };
-        TcgEmitted emitted;
-        TcgTranslated res;
-        uint64_t t0 = now_ns(c), t1;
-
-        ir_region_reset(&ctx->ir);
-        if (!fe(&ctx->ir, key, &built, opaque)) {
-            return TCG_NOTHING;
-        }
-        t1 = now_ns(c);
-        if (c->config.verify) {
-            tcg_check_region(ctx);
-        }
-        res = emit_region(ctx, key, &emitted);
-        if (res != TCG_TRANSLATED) {
-            return res;
-        }
-        r = make_region(ctx, key, &built, &emitted);
-        pthread_mutex_lock(&c->lock);
-        *out = tcg_find(c, key);
-        if (*out == NULL && seen == c->invalidations) {
-            insert(c, r);
-            *out = r;
-            count(ctx, r, t1 - t0, now_ns(c) - t1);
-        }
-        pthread_mutex_unlock(&c->lock);
-        if (*out) {
-            break;
-        }
-        r->valid = false; /* the guest code may have changed under the front end: again */
+    ir_region_reset(&ctx->ir);
+    if (!fe(&ctx->ir, key, &built, opaque)) {
+        return TCG_NOTHING;
     }
+    t1 = now_ns(c);
+    if (c->config.verify) {
+        tcg_check_region(ctx);
+    }
+    res = emit_region(ctx, key, &emitted);
+    if (res != TCG_TRANSLATED) {
+        return res;
+    }
+    r = make_region(ctx, key, &built, &emitted);
+    *out = insert_unless_changed(ctx, r, seen, t1 - t0, now_ns(c) - t1);
     if (c->log_what && *out == r) {
         tcg_log_region(ctx, r);
     }
@@ -358,7 +436,7 @@ static void set_jump(TcgCache *c, const TcgSlot *s, const uint8_t *target)
 void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r)
 {
     pthread_mutex_lock(&c->lock);
-    if (r->valid && ((TcgRegion *)slot->region)->valid && slot->target == NULL) {
+    if (r->valid && ((TcgRegion *)slot->region)->valid && slot->target == NULL && slot->pc == r->key.pc) {
         slot->target = r;
         slot->next = r->incoming;
         r->incoming = slot;
@@ -410,10 +488,18 @@ void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
         }
         rt->num_remembered++;
     }
+    __atomic_store_n(&rt->kept[n], (TcgRegion *)r, __ATOMIC_RELAXED);
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(e, 0, __ATOMIC_RELAXED); /* removed meanwhile: its remover may have missed this */
     }
+}
+
+TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc)
+{
+    TcgRegion *r = __atomic_load_n(&tcg_runtime(c, state)->kept[pc & (TCG_JUMP_TABLE - 1)], __ATOMIC_RELAXED);
+
+    return r && __atomic_load_n(&r->valid, __ATOMIC_SEQ_CST) ? r : NULL;
 }
 
 static void forget_region(TcgCache *c, const TcgRegion *r)
@@ -443,6 +529,14 @@ static void take_from_page(TcgCache *c, TcgRegion *r, unsigned which)
     }
 }
 
+/* Also who is not running: he may have found the region just now and be on his way into it. */
+static void kick_all(TcgCache *c)
+{
+    for (unsigned n = 0; n < c->num_states; n++) {
+        tcg_kick(c->states[n]);
+    }
+}
+
 /* Under the lock. The region's memory stays until the next flush: code in it may be running. */
 static void remove_region(TcgCache *c, TcgRegion *r)
 {
@@ -459,28 +553,9 @@ static void remove_region(TcgCache *c, TcgRegion *r)
     __atomic_store_n(&r->valid, false, __ATOMIC_SEQ_CST);
     unlink_incoming(c, r);
     forget_region(c, r);
-}
-
-/* Whether the bytes of r on this page overlap start to end - 1. */
-static bool overlaps(const TcgCache *c, const TcgRegion *r, uint64_t page, uint64_t start, uint64_t end)
-{
-    unsigned bits = c->config.guest->page_bits;
-    uint64_t page_size = 1ull << bits, in_first = page_size - (r->key.phys & (page_size - 1));
-    uint64_t from, to;
-
-    if (page == r->page[0]) {
-        from = r->key.phys;
-        to = from + (r->guest_size < in_first ? r->guest_size : in_first);
-        if (from < end && start < to) {
-            return true;
-        }
+    if (r->loops) {
+        kick_all(c);
     }
-    if (page == r->page[1] && r->guest_size > in_first) {
-        from = r->page[1] << bits;
-        to = from + (r->guest_size - in_first);
-        return from < end && start < to;
-    }
-    return false;
 }
 
 static TcgRegion *next_on(const TcgRegion *r, uint32_t bucket)
@@ -516,13 +591,13 @@ unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end)
         return 0;
     }
     pthread_mutex_lock(&c->lock);
-    __atomic_store_n(&c->invalidations, c->invalidations + 1, __ATOMIC_RELEASE);
+    note_invalidation(c, start, end);
     if (last - first >= PAGE_HASH_SIZE) {
         /* A large range: each bucket once. */
         for (uint32_t b = 0; b < PAGE_HASH_SIZE; b++) {
             for (TcgRegion *r = c->pages[b], *next; r; r = next) {
                 next = next_on(r, b);
-                if (overlaps(c, r, r->page[0], start, end) || overlaps(c, r, r->page[1], start, end)) {
+                if (tcg_region_overlaps(c, r, start, end)) {
                     remove_region(c, r);
                     n++;
                 }
@@ -560,9 +635,10 @@ void tcg_flush(TcgCache *c)
     memset(c->chunks, 0, c->num_chunks * sizeof(c->chunks[0]));
     for (unsigned n = 0; n < c->num_states; n++) {
         tcg_forget(c, c->states[n]);
+        memset(tcg_runtime(c, c->states[n])->kept, 0, sizeof(tcg_runtime(c, c->states[n])->kept));
     }
     c->stats.flushes++;
-    __atomic_store_n(&c->invalidations, c->invalidations + 1, __ATOMIC_RELEASE);
+    note_invalidation(c, 0, UINT64_MAX);
     __atomic_store_n(&c->next_chunk, c->first_chunk, __ATOMIC_RELEASE);
     __atomic_store_n(&c->generation, c->generation + 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&c->lock);

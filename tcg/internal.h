@@ -15,6 +15,7 @@ enum {
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 14,
     MAX_STATES = 4096,
+    RECENT = 64,               /* invalidated ranges that translations under way are held against */
 };
 
 /* Filled by one context; read by anyone: count is stored last. */
@@ -39,6 +40,9 @@ struct TcgCache {
     uint32_t next_chunk;        /* atomic */
     uint32_t generation;        /* of flushes; atomic */
     uint32_t invalidations;     /* atomic; changed under lock */
+    struct {
+        uint64_t start, end;
+    } recent[RECENT];           /* of the last invalidations, by number; under lock */
 
     pthread_mutex_t lock;       /* a leaf; guards what follows and every region's lists */
     TcgRegion **hash;           /* read without lock */

@@ -176,6 +176,7 @@ static void host_fault(TcgVcpu *t)
 /* Runs a region and what is linked to it. */
 static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
+    TcgExitReason why;
     TcgRegion *r;
 
     if (at->key != t->last_key) {
@@ -193,7 +194,10 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     region_connect(t, r, at);
     t->rt->key = r->key.mode;
-    switch (tcg_enter(t->accel->cache, t->v->state, r)) {
+    t->run_mmu = at->fetch_mmu;
+    why = tcg_enter(t->accel->cache, t->v->state, r);
+    tcg_count(&t->counts.exits[why]);
+    switch (why) {
     case TCG_EXIT_LINK:
         t->slot = t->rt->exit_slot;
         t->arch->set_pc(t->v, t->rt->exit_pc);
@@ -269,8 +273,12 @@ static VcpuExit loop(TcgVcpu *t)
         bool one;
 
         t->moved = true; /* outside of instructions the state says where it is */
+        if (atomic_load_explicit(&t->must_settle, memory_order_relaxed)) {
+            code_settle(t, true);
+        }
         if (t->deliver) {
             t->deliver = false;
+            tcg_count(&t->counts.delivered);
             arch->deliver(t->v);
         }
         if (t->tlb_grow) {
@@ -331,6 +339,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     rcu_enter();
     pthread_rwlock_rdlock(&t->accel->running);
+    code_settle(t, true);
     t->slot = NULL;
     t->polled = false;
     t->arch->begin_run(v);
@@ -340,6 +349,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     e = loop(t);
     t->arch->end_run(v);
+    code_settle(t, false);
     pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {

@@ -96,10 +96,13 @@ void tcg_st(Vcpu *, vaddr, uint64_t value, unsigned size, unsigned mmu);
 /* Leaves with the fault that an access of size bytes (up to a page) would have. */
 void tcg_probe(Vcpu *, vaddr, unsigned size, TcgAccess, unsigned mmu);
 /*
- * Host address of a byte and in *len how many follow it in the page; NULL (after the same checks) when it is no plain RAM:
- * then accesses go one by one. For writes, the page's translated code is gone.
+ * Host address of a byte, and in *len how many bytes from there may be accessed in its page, at most the *len asked for; NULL
+ * (after the same checks) when it is no plain RAM: then accesses go one by one. Writing: translated code in these bytes is
+ * thrown away first, which may leave to do the instruction again; when *follow is set, tcg_host_written() is owed after the write.
  */
-uint8_t *tcg_host(Vcpu *, vaddr, TcgAccess, unsigned mmu, unsigned *len);
+const uint8_t *tcg_host_read(Vcpu *, vaddr, unsigned mmu, unsigned *len);
+uint8_t *tcg_host_write(Vcpu *, vaddr, unsigned mmu, unsigned *len, bool *follow);
+void tcg_host_written(Vcpu *, vaddr, unsigned mmu, unsigned len);
 
 /* Leaves a helper, or an access made by it: see above. */
 _Noreturn void tcg_leave(Vcpu *);

@@ -178,7 +178,6 @@ static void test_global(void)
     struct json_object *v = json_object_new_string("0x180");
 
     qom_add_global(t->tree, "toy", "iobase", v);
-    json_object_put(v);
     g_assert_cmphex(((Toy *)devtest_add(t, "toy", NULL))->conf.iobase, ==, 0x180);
     g_assert_cmphex(((Toy *)devtest_add(t, "toy", "iobase=0x190"))->conf.iobase, ==, 0x190);
     devtest_free(t);

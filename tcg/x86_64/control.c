@@ -584,7 +584,7 @@ void x86_op_call(X86Emit *e, const IrInsn *in, const X86Row *row)
     }
     x86_save_flags(e);
     if (h->flags & TCG_CALL_FLAGS) {
-        x86_keep_old_flags(e);
+        x86_slot_changes(e);
     }
     save_for_call(e, h);
     spill_args(e, in);

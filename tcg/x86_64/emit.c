@@ -203,6 +203,7 @@ static TcgEmitResult emit_ops(X86Emit *e, bool tight, TcgEmitted *out)
         }
         e->locked = 0;
         e->overwritten = 0;
+        e->past_fault = false;
         emit_op(e, &e->ir->insns[e->n]);
     }
     return e->failed ? e->result : TCG_EMIT_OK;

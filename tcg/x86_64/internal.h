@@ -60,6 +60,8 @@ typedef struct {
     Recipe recipe;
     Opnd ra, rb;        /* operands of recipe at that point */
     int32_t flags_const;/* constant to store in the flags slot, or -1 */
+    bool image, slot_form; /* the flags are in image_mem, see x86_flags_image() */
+    X86Mem image_mem;
 } Cold;
 
 typedef struct {
@@ -76,6 +78,7 @@ struct X86Emit {
     const TcgEmitJob *job;
     uint32_t n;                  /* op being emitted */
     bool failed, short_of_registers;
+    bool narrow;                 /* no op of the region sees more than 16 bytes of a vector */
     TcgEmitResult result;
     const char *why;
     IrOp unsupported_op;
@@ -104,6 +107,9 @@ struct X86Emit {
     IrRef guest_flags;           /* the guest's flags now */
     uint16_t guest_flags_last;   /* last op that may look at them */
     bool in_slot;                /* they are in the state's slot */
+    bool past_fault;             /* what this op can fault for has been checked: its own flags may be lost */
+    IrRef image_of;              /* flags value whose image is in the upper half of that slot, 0: none */
+    uint64_t slot_images;        /* spill slots with flags as the slot has them; others: as AH and AL (flags.c) */
     Recipe recipe;
 
     uint8_t *block_at[IR_MAX_BLOCKS];
@@ -152,6 +158,7 @@ void x86_scan(X86Emit *e);
 /* regs.c: where values are. Registers handed out are locked until the next op. */
 void x86_reset_values(X86Emit *e);
 unsigned x86_alloc(X86Emit *e, bool vec);
+unsigned x86_spare(X86Emit *e);                      /* an idle scratch register for a moment, or NO_REG; nothing moves */
 unsigned x86_load(X86Emit *e, IrRef ref);            /* integer value into some register */
 unsigned x86_load_vec(X86Emit *e, IrRef ref);
 bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m);
@@ -182,6 +189,8 @@ void x86_save_flags(X86Emit *e);                     /* before a call */
 void x86_replace_flags(X86Emit *e);                  /* the same by the very instruction that may fault */
 void x86_need_flags(X86Emit *e, IrRef f);            /* f into EFLAGS */
 void x86_flags_to_slot(X86Emit *e);                  /* the guest's flags into their slot */
+/* Where an image of f is, but not in the lower half of the flags' slot; *slot_form: in its form, else as AH and AL. */
+bool x86_flags_image(const X86Emit *e, IrRef f, X86Mem *m, bool *slot_form);
 void x86_flags_for_fault(X86Emit *e);                /* into EFLAGS or the slot */
 void x86_set_flags(X86Emit *e, const IrInsn *in);
 void x86_made_flags(X86Emit *e, IrRef f);            /* EFLAGS now is f */
@@ -190,6 +199,7 @@ void x86_lose_value(X86Emit *e, IrRef ref);          /* ref is about to be nowhe
 bool x86_flags_live(const X86Emit *e, IrRef f);
 void x86_forget_flags(X86Emit *e);
 void x86_keep_old_flags(X86Emit *e);                /* out of the slot, when a later op uses them */
+void x86_slot_changes(X86Emit *e);                  /* the same for all that is in the slot: C code may write it */
 
 /* ops.c */
 EmitFn x86_op_alu, x86_op_unary, x86_op_shift, x86_op_shift_double, x86_op_vex, x86_op_vex_unary,

@@ -3,6 +3,7 @@
  * in the home of the global they are set into, who looks at the guest's flags.
  */
 #include "tcg/x86_64/internal.h"
+#include "tcg/x86_64/native.h"
 
 typedef struct {
     X86Emit *e;
@@ -196,6 +197,14 @@ static void scan_op(Scan *s, const IrInsn *in)
     scan_args(s, in);
 }
 
+static bool wide_vector(const IrInsn *in)
+{
+    bool native = in->op >= IR_native && in->op <= IR_native_iv;
+    bool vector = native || in->op == IR_getv || in->op == IR_setv || in->op == IR_ldv || in->op == IR_stv;
+
+    return vector && (in->w > W128 || (native && (in->imm & NATIVE_VEX)) || (in->op == IR_setv && in->aux));
+}
+
 #define FRESH { .hint = NO_GLOBAL, .reg = NO_REG, .spill = NO_SPILL, .global = NO_GLOBAL }
 
 void x86_scan(X86Emit *e)
@@ -204,8 +213,10 @@ void x86_scan(X86Emit *e)
     Scan s = { .e = e, .barrier = NEVER };
     static const Val fresh[4] = { FRESH, FRESH, FRESH, FRESH };
 
+    e->narrow = true;
     for (uint32_t n = 0; n < r->num_insns; n++) {
         memcpy(&e->val[4 * n], fresh, sizeof(fresh));
+        e->narrow = e->narrow && !wide_vector(&r->insns[n]);
     }
     memset(e->skip, 0, r->num_insns);
     memset(s.next_set, 0xff, sizeof(s.next_set[0]) * e->guest->num_globals);

@@ -142,6 +142,10 @@ static void cold_flags(X86Emit *e, Cold *c)
         c->recipe = e->recipe;
         c->ra = cold_operand(e, e->recipe.a);
         c->rb = cold_operand(e, e->recipe.b);
+    } else if (x86_flags_image(e, e->guest_flags, &c->image_mem, &c->slot_form)) {
+        c->image = true;
+    } else {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "flags are nowhere"); /* lost: a mistake of ours */
     }
 }
 
@@ -199,10 +203,6 @@ Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access)
     take_scratch(e, R11);
     take_scratch(e, R14);
     x86_clobber_flags(e);
-    if (!e->in_slot && !ir_is_inline(e->guest_flags) && e->recipe.flags != e->guest_flags) {
-        x86_flags_to_slot(e);
-        e->ef = IR_NONE;
-    }
     acc.cold = new_cold(e);
     acc.cold->access = access;
     cold_flags(e, acc.cold);
@@ -211,6 +211,7 @@ Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access)
     acc.cold->copy = e->a.p;
     acc.m = (X86Mem){ .base = R10, .index = R11 };
     e->locked &= ~(1u << R14);
+    e->past_fault = !(in->op >= IR_native && in->op <= IR_native_xm && (in->imm & TCG_NATIVE_FAULTS));
     return acc;
 }
 
@@ -227,8 +228,26 @@ static void store_const_flags(X86Emit *e, uint32_t v)
 {
     X86Mem m = x86_state(e->guest->flags_offset);
 
-    x86_rm(&e->a, 0xc7, W64, 0, &m);
+    x86_rm(&e->a, 0xc7, W32, 0, &m);
     x86_i32(&e->a, v);
+}
+
+/* From an image as flags.c makes it. What is in the upper half of the slot stays there. */
+static void store_image_flags(X86Emit *e, const X86Mem *image, bool slot_form)
+{
+    X86Mem m = x86_state(e->guest->flags_offset);
+    Asm *a = &e->a;
+
+    x86_byte(a, 0x50); /* push rax */
+    x86_rm(a, 0xb7 | X_0F, W32, RAX, image);
+    if (!slot_form) {
+        x86_rr(a, 0xc0 | X_RM8, W8, 4, RAX); /* shl al, 3 */
+        x86_byte(a, 3);
+        x86_rr(a, 0xc1, W16, 0, RAX); /* rol ax, 8 */
+        x86_byte(a, 8);
+    }
+    x86_rm(a, 0x89, W32, RAX, &m);
+    x86_byte(a, 0x58);
 }
 
 static void emit_cold(X86Emit *e, Cold *c)
@@ -239,6 +258,8 @@ static void emit_cold(X86Emit *e, Cold *c)
     x86_patch(c->jump, e->a.p);
     if (c->flags_const >= 0) {
         store_const_flags(e, (uint32_t)c->flags_const);
+    } else if (c->image) {
+        store_image_flags(e, &c->image_mem, c->slot_form);
     } else if (c->recipe.flags) {
         x86_remake(&e->a, &c->recipe, c->ra, c->rb);
         x86_call(&e->a, t->save_flags - e->job->rx);
