@@ -259,10 +259,6 @@ bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *wo
 /* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
 void tcg_kick(void *state);
 
-/* -d op, op_opt, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
-enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2, TCG_LOG_OP_OPT = 4 };
-void tcg_log(TcgCache *c, FILE *log, unsigned what);
-
 typedef struct {
     uint64_t regions, code_bytes, guest_bytes, ir_ops, flushes, invalidated, links;
     uint64_t front_ns, emit_ns;

@@ -126,6 +126,9 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
         built->page2 = t->fetched[1]->ram;
     }
     t->accel->guest_insns += t->tr.num_insns;
+    if (log_enabled(LOG_IN_ASM) && r != &t->ir) { /* the second time it is for the interpreter */
+        log_guest_code(t);
+    }
     return true;
 }
 
@@ -206,7 +209,7 @@ static uint32_t mode_id(TcgVcpu *t, uint64_t key, bool one)
     if (!id) {
         a->modes[n].key = key;
         a->modes[n].one = one;
-        id = ++a->num_modes;
+        id = atomic_fetch_add(&a->num_modes, 1) + 1;
         atomic_store(&a->modes[n].id, id);
     }
     mutex_unlock(&a->lock);
@@ -257,7 +260,7 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
 
     t->in_one = t->force_one;
     t->force_one = false;
-    if (__atomic_load_n(&t->accel->num_modes, __ATOMIC_RELAXED) >= MODES / 2) {
+    if (atomic_load(&t->accel->num_modes) >= MODES / 2) {
         flush_all(t);
     }
     key.mode = mode_id(t, at->key, one);

@@ -99,25 +99,6 @@ void tcg_yield(Vcpu *v)
 
 /* Running -------------------------------------------------------------------- */
 
-static void print_to_file(void *file, const char *text)
-{
-    fputs(text, file);
-}
-
-static void log_region(TcgVcpu *t, const TcgPoint *at)
-{
-    if (!log_in_filter(at->pc)) {
-        return;
-    }
-    log_item(LOG_EXEC, "exec %u: 0x%016" PRIx64 " key 0x%" PRIx64 "\n", t->v->index, at->pc, at->key);
-    if (log_enabled(LOG_CPU)) {
-        FILE *f = log_begin();
-
-        t->v->arch->print_registers(t->v, print_to_file, f);
-        log_end(f);
-    }
-}
-
 /* The emitter refused the region in t->ir. */
 static void interpret(TcgVcpu *t)
 {
@@ -185,7 +166,7 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     r = region_find(t, at);
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
-        log_region(t, at);
+        log_region(t, at, r);
     }
     t->moved = false;
     if (!r) {
