@@ -19,11 +19,6 @@ bool user_code_init(UserProcess *p, Error **errp)
     TcgConfig config = { .guest = &x86_tcg_guest, .user = true, .code_size = p->config.code_size };
 
     p->cache = tcg_cache_new(&config, errp);
-    if (p->cache && log_enabled(LOG_OP | LOG_OUT_ASM | LOG_OP_OPT)) {
-        unsigned what = (log_enabled(LOG_OP) ? TCG_LOG_OP : 0) | (log_enabled(LOG_OUT_ASM) ? TCG_LOG_OUT_ASM : 0);
-
-        tcg_log(p->cache, stderr, what | (log_enabled(LOG_OP_OPT) ? TCG_LOG_OP_OPT : 0));
-    }
     return p->cache != NULL;
 }
 
