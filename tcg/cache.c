@@ -33,20 +33,31 @@ static void *map_anonymous(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static bool map_code(TcgCache *c, Error **errp)
+static int code_file(const TcgCache *c)
 {
-    c->fd = memfd_create("translated-code", MFD_CLOEXEC);
-    if (c->fd < 0) {
-        return error_set_errno(errp, errno, "code buffer");
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) < 0) {
+        close(fd);
+        return -1;
     }
-    if (ftruncate(c->fd, (off_t)c->code_size) < 0) {
+    return fd;
+}
+
+/* Both views of fd, in place of those that are there. It is not needed any more then: a program would see it among its own. */
+static bool map_code(TcgCache *c, int fd, Error **errp)
+{
+    if (fd < 0) {
         return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
     }
-    c->rw = mmap(c->rw, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED | (c->rw ? MAP_FIXED : 0), c->fd, 0);
-    c->rx = mmap(c->rx, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED | (c->rx ? MAP_FIXED : 0), c->fd, 0);
+    c->rw = mmap(c->rw, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED | (c->rw ? MAP_FIXED : 0), fd, 0);
+    c->rx = mmap(c->rx, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED | (c->rx ? MAP_FIXED : 0), fd, 0);
     if (c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+        error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+        close(fd);
+        return false;
     }
+    close(fd);
     return true;
 }
 
@@ -61,12 +72,12 @@ TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
         return NULL;
     }
     c->config = *config;
-    c->fd = -1;
+    c->fork_fd = -1;
     c->num_chunks = chunks;
     c->code_size = (size_t)chunks * CHUNK_CODE;
     c->meta_size = (size_t)chunks * CHUNK_META;
     pthread_mutex_init(&c->lock, NULL);
-    if (!map_code(c, errp)) {
+    if (!map_code(c, code_file(c), errp)) {
         tcg_cache_free(c);
         return NULL;
     }
@@ -102,9 +113,6 @@ void tcg_cache_free(TcgCache *c)
     unmap(c->meta, c->meta_size);
     unmap(c->hash, HASH_SIZE * sizeof(c->hash[0]));
     unmap(c->pages, PAGE_HASH_SIZE * sizeof(c->pages[0]));
-    if (c->fd >= 0) {
-        close(c->fd);
-    }
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -647,38 +655,52 @@ void tcg_flush(TcgCache *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Nobody is half-way through the lists that the child gets. */
+/* The code of all chunks in a file of its own. */
+static bool copy_code(const TcgCache *c, int fd)
+{
+    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
+
+    for (uint32_t n = 0; n < used; n++) {
+        size_t size = n < c->first_chunk ? CHUNK_CODE : (c->chunks[n].code_used + 4095u) & ~4095u;
+
+        if (pwrite(fd, c->rw + (size_t)n * CHUNK_CODE, size, (off_t)n * CHUNK_CODE) != (ssize_t)size) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Nobody is half-way through the lists that the child gets, and its code is as it was then: what the parent does to its own
+ * afterwards (links to new regions among it) is not for the child.
+ */
 void tcg_fork_prepare(TcgCache *c)
 {
     pthread_mutex_lock(&c->lock);
+    c->fork_fd = code_file(c);
+    if (c->fork_fd >= 0 && !copy_code(c, c->fork_fd)) {
+        close(c->fork_fd);
+        c->fork_fd = -1;
+    }
 }
 
 void tcg_fork_parent(TcgCache *c)
 {
+    if (c->fork_fd >= 0) {
+        close(c->fork_fd);
+    }
+    c->fork_fd = -1;
     pthread_mutex_unlock(&c->lock);
 }
 
 bool tcg_fork_child(TcgCache *c, Error **errp)
 {
-    int old = c->fd;
-    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
-    size_t bytes = (size_t)used * CHUNK_CODE;
-    void *copy = map_anonymous(bytes);
+    int fd = c->fork_fd;
 
-    if (!copy) {
-        return error_set_errno(errp, errno, "code buffer of the child");
-    }
-    memcpy(copy, c->rw, bytes);
+    c->fork_fd = -1;
     /* Held by the thread that forked, which is this one; no other is here. */
     pthread_mutex_init(&c->lock, NULL);
-    if (!map_code(c, errp)) {
-        unmap(copy, bytes);
-        return false;
-    }
-    memcpy(c->rw, copy, bytes);
-    unmap(copy, bytes);
-    close(old);
-    return true;
+    return map_code(c, fd, errp);
 }
 
 const TcgRegion *tcg_region_at(const TcgCache *c, uintptr_t p)

@@ -31,6 +31,10 @@
 #ifndef TCG_RUNTIME_H
 #define TCG_RUNTIME_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+
 #include "tcg/ir.h"
 #include "tcg/tlb.h"
 #include "util/error.h"
@@ -75,6 +79,7 @@ typedef struct TcgRuntime {
     uint64_t access_vaddr;    /* of the slow access under way */
     uint32_t access;
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
+    _Atomic bool attention;   /* accel/tcg's: kicked and not seen to, for translated code that begins to allow interrupts */
 
     /*
      * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
@@ -223,7 +228,7 @@ void tcg_flush(TcgCache *c);
 
 /*
  * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
- * code of its own before it runs any; false when there is no memory for that.
+ * code of its own, a copy of what was there at prepare, before it runs any; false when there is no memory for that.
  */
 void tcg_fork_prepare(TcgCache *c);
 void tcg_fork_parent(TcgCache *c);

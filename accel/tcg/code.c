@@ -216,6 +216,27 @@ static uint32_t mode_id(TcgVcpu *t, uint64_t key, bool one)
     return id;
 }
 
+enum { NO_MODE = 0 }; /* no region has it */
+
+bool tcg_set_mode(Vcpu *v, uint64_t key, uint8_t fetch_mmu)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint32_t before = t->rt->key;
+
+    if (key != t->last_key) {
+        tcg_forget_returns(t->accel->cache, v->state);
+        t->last_key = key;
+    }
+    t->run_mmu = fetch_mmu;
+    t->rt->key = mode_id(t, key, t->accel->conf.one_insn_per_tb);
+    return t->rt->key != before;
+}
+
+void tcg_stop_at_exit(Vcpu *v)
+{
+    tcg_vcpu(v)->rt->key = NO_MODE;
+}
+
 /* Whether the second page that r was made from is still the one behind its address. */
 static bool second_page_same(TcgVcpu *t, const TcgRegion *r, const TcgPoint *at)
 {
@@ -284,7 +305,7 @@ const uint8_t *region_lookup(void *state, uint64_t pc)
     TcgKey key = { .pc = pc, .mode = t->rt->key };
     ram_addr page;
 
-    if (t->in_one || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
+    if (t->in_one || key.mode == NO_MODE || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
         return NULL;
     }
     key.phys = page | (pc & ~t->page_mask);

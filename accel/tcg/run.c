@@ -215,6 +215,22 @@ static void yield_cache(TcgVcpu *t)
     t->slot = NULL;
 }
 
+/* A kick sets attention after the request: either the request is seen here, or attention stays. */
+bool tcg_wanted(Vcpu *v)
+{
+    TcgRuntime *rt = tcg_vcpu(v)->rt;
+
+    if (!atomic_load_explicit(&rt->attention, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store(&rt->attention, false);
+    if (atomic_load(&v->requests)) {
+        atomic_store(&rt->attention, true);
+        return true;
+    }
+    return false;
+}
+
 /* True when the loop must be left. */
 static bool look_around(TcgVcpu *t)
 {
@@ -227,6 +243,7 @@ static bool look_around(TcgVcpu *t)
         return true;
     }
     if (requests == 0) {
+        tcg_wanted(t->v);
         return false;
     }
     if (requests & VCPU_REQ_FLUSH) {
@@ -240,6 +257,8 @@ static bool look_around(TcgVcpu *t)
     }
     if (requests & ~(uint32_t)VCPU_REQ_FLUSH) {
         t->arch->interrupts(t->v);
+        /* What could not be taken now, or was asked for again without a kick */
+        atomic_store(&t->rt->attention, atomic_load(&t->v->requests) != 0);
     }
     return false;
 }
@@ -341,7 +360,10 @@ VcpuExit tcg_run(Vcpu *v)
 
 void tcg_kick_vcpu(Vcpu *v)
 {
-    if (__atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE)) {
+    TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
+
+    if (t) {
+        atomic_store(&t->rt->attention, true);
         tcg_kick(v->state);
     }
 }

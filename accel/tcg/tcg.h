@@ -115,6 +115,16 @@ _Noreturn void tcg_leave_to_loop(Vcpu *);
  */
 void tcg_moved(Vcpu *);
 
+/*
+ * From helpers, for translated code that goes on by an indirect exit: the mode is `key` from here on (TcgPoint.key of a point without
+ * one_insn). True when that is another one than before.
+ */
+bool tcg_set_mode(Vcpu *, uint64_t key, uint8_t fetch_mmu);
+/* Requests are pending; near enough for a helper, which others see to at the next poll. */
+bool tcg_wanted(Vcpu *);
+/* The next indirect exit comes to the loop. */
+void tcg_stop_at_exit(Vcpu *);
+
 /* The guest waits for another vCPU in a loop: that one runs first where there is not a host CPU for each. From arch->leave. */
 void tcg_yield(Vcpu *);
 
