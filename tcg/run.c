@@ -110,6 +110,9 @@ TcgExitReason tcg_enter(TcgCache *c, void *state, const TcgRegion *r)
     void (*enter)(void *, const void *);
 
     memcpy(&enter, &c->thunks.enter, sizeof(enter));
+    if (r->loops && !__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
+        tcg_kick(state); /* the bytes it was made of are gone: not a second round */
+    }
     rt->region = r;
     rt->running = true;
     enter(state, r->entry);
@@ -146,6 +149,18 @@ bool tcg_current(TcgCache *c, void *state, uint64_t *pc, uint32_t *word)
     /* Helpers and slow paths are called with the stack as tcg_enter left it. */
     memcpy(&ret, (uint8_t *)(uintptr_t)rt->host_sp - 8, sizeof(ret));
     return tcg_unwind(c, ret - 1, pc, word, &in_slot);
+}
+
+const TcgRegion *tcg_running_region(TcgCache *c, void *state)
+{
+    TcgRuntime *rt = tcg_runtime(c, state);
+    uintptr_t ret;
+
+    if (!rt->running) {
+        return NULL;
+    }
+    memcpy(&ret, (uint8_t *)(uintptr_t)rt->host_sp - 8, sizeof(ret));
+    return tcg_region_at(c, ret - 1);
 }
 
 _Noreturn void tcg_raise(TcgCache *c, void *state)

@@ -201,8 +201,10 @@ TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, 
 
     if ((tlb->table[i].tag[access] & ~flags) != (addr & t->page_mask)) {
         if (!t->arch->walk(t->v, addr, access, mmu, &page)) {
+            tcg_count(&t->counts.faults);
             return NULL;
         }
+        tcg_count(&t->counts.fills);
         insert(t, addr, mmu, &page);
         tlb = &t->rt->tlb[mmu];
         i = index_of(t, tlb, addr);
@@ -211,8 +213,10 @@ TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, 
     return &tlb->table[i];
 }
 
-void tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
+bool tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
 {
+    bool plain = false;
+
     mutex_lock(&t->tlb_lock);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
         TcgTlb *tlb = &t->rt->tlb[mmu];
@@ -222,11 +226,12 @@ void tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
             uint64_t *tag = &tlb->table[i].tag[TCG_WRITE];
 
             if (!(*tag & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram - start < len) {
-                __atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED);
+                plain |= !(__atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED) & (TCG_TLB_DIRTY | TCG_TLB_MMIO));
             }
         }
     }
     mutex_unlock(&t->tlb_lock);
+    return plain;
 }
 
 void tlb_unprotect(TcgVcpu *t, TcgTlbEntry *e, MemoryMap *map, ram_addr ram)

@@ -202,17 +202,48 @@ static void make_exits(Thunk *k)
     leave_to_c(k);
 }
 
+static void test_reg(Thunk *k, unsigned reg)
+{
+    x86_rr(k->a, 0x85, W64, reg, reg);
+}
+
+/* Asks TcgRuntime.lookup, everything being in its slot; goes on where it says. */
+static void ask_lookup(Thunk *k)
+{
+    X86Mem lookup = RT(k->e, lookup), self = RT(k->e, self);
+    uint8_t *none, *unknown;
+
+    x86_rm(k->a, 0x8b, W64, RAX, &lookup);
+    test_reg(k, RAX);
+    none = x86_jcc(k->a, COND_Z, NULL);
+    x86_rm(k->a, 0x8b, W64, RDI, &self);
+    x86_mov(k->a, RSI, R10);
+    x86_rr(k->a, 0xff, W32, 2, RAX);
+    test_reg(k, RAX);
+    unknown = x86_jcc(k->a, COND_Z, NULL);
+    x86_mov(k->a, R11, RAX);
+    homes(k, false, caller_saved);
+    vectors(k, false);
+    state_flags(k, false);
+    x86_rr(k->a, 0xff, W32, 4, R11);
+    x86_patch(none, k->a->p);
+    x86_patch(unknown, k->a->p);
+}
+
 /* Offset 0 of the jump table leads to the buffer's start: the pc in r10 is not known inline. */
-static void make_lookups(Thunk *k)
+static void make_lookups(Thunk *k, bool user)
 {
     X86Mem pc = RT(k->e, exit_pc);
 
     k->t->base = k->t->miss = here(k);
     state_flags(k, true);
     x86_rm(k->a, 0x89, W64, R10, &pc);
-    set_reason(k, TCG_EXIT_LOOKUP);
     homes(k, true, ~0u);
     vectors(k, true);
+    if (!user) {
+        ask_lookup(k);
+    }
+    set_reason(k, TCG_EXIT_LOOKUP);
     leave_to_c(k);
 }
 
@@ -349,7 +380,7 @@ bool x86_emit_thunks(X86Emit *e, uint8_t *code, uint8_t *end, ptrdiff_t rx, bool
         return false;
     }
     e->a = (Asm){ .start = code, .p = code, .end = end };
-    make_lookups(&k);
+    make_lookups(&k, user);
     make_enter(&k);
     make_exits(&k);
     make_lookup(&k);
