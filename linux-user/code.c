@@ -87,6 +87,7 @@ typedef struct {
     uint64_t key;
 } Job;
 
+/* A region of one instruction is for one passage: nobody watches its page, which the instruction may be about to write to. */
 static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
 {
     UserThread *t = ((Job *)opaque)->t;
@@ -100,7 +101,7 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     if (len > page + USER_PAGE - pc) {
         len = (unsigned)(page + USER_PAGE - pc);
     }
-    if (flags & MAP_WRITE) {
+    if ((flags & MAP_WRITE) && !(((Job *)opaque)->key & KEY_ONE_INSN)) {
         watch(p, page);
     }
     len -= (unsigned)user_copy(buf, (void *)(uintptr_t)pc, len);

@@ -110,7 +110,6 @@ typedef struct UserThread {
     bool trap;                         /* INT3 and the like: rip is after it */
     bool fault_seen;                   /* the rest is of a host fault */
     bool fault_in_copy;                /* it was in user_copy: an error of the caller's */
-    bool store_again;                  /* a lifted store is done alone */
     siginfo_t fault_info;
     uint64_t fault_trap, fault_err, fault_cr2;
     uint64_t last_lift;                /* page of the last lift without effect: see fault.c */

@@ -118,6 +118,7 @@ typedef struct {
     UserThread *t;
     const CloneArgs *args;
     Event ready;
+    pid_t tid;             /* t may be gone when the parent goes on */
 } Start;
 
 /* What a child of either kind finds in its registers. */
@@ -139,7 +140,7 @@ static void *thread_main(void *arg)
     const CloneArgs *c = s->args;
     uint32_t tid = (uint32_t)user_raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 
-    t->tid = (pid_t)tid;
+    t->tid = s->tid = (pid_t)tid;
     user_current = t;
     if (c->flags & CLONE_PARENT_SETTID) {
         user_put(c->parent_tid, &tid, 4);
@@ -187,7 +188,7 @@ static int64_t new_thread(UserThread *t, const CloneArgs *c)
         event_wait(&s.ready);
     }
     user_sync_mask(t);
-    return err ? -EAGAIN : n->tid;
+    return err ? -EAGAIN : s.tid;
 }
 
 /* Processes ---------------------------------------------------------------------------------- */
