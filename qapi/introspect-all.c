@@ -6,6 +6,8 @@
 #include "qapi/json.h"
 #include "qapi/visit.h"
 
+static const char *const class_kinds[] = { "object", "device", "bus", "machine", "accel", "cpu", "chardev", "other" }; /* QClassKind */
+
 static struct json_object *str(const char *s)
 {
     return json_object_new_string(s);
@@ -139,6 +141,13 @@ static struct json_object *type_entry(const QType *t)
         add_str(o, "tag", t->members[t->tag_member].item.name);
     }
     add_str(o, "element", t->element ? t->element->item.name : NULL);
+    if (t->rest) {
+        struct json_object *rest = json_object_new_object();
+
+        add_str(rest, "class-named-by", t->members[t->rest->tag_member].item.name);
+        add_str(rest, "kind", class_kinds[t->rest->class_kind]);
+        qjson_add(o, "rest", rest);
+    }
     return o;
 }
 
@@ -203,11 +212,10 @@ static void add_compat(struct json_object *o, const QClass *c)
 
 static struct json_object *class_entry(const QClass *c)
 {
-    static const char *const kinds[] = { "object", "device", "bus", "machine", "accel", "cpu", "chardev", "other" };
     struct json_object *o = item(&c->item), *interfaces = json_object_new_array();
 
     add_str(o, "parent", c->parent ? c->parent->item.name : NULL);
-    add_str(o, "kind", kinds[c->kind <= QCLASS_OTHER ? c->kind : QCLASS_OTHER]);
+    add_str(o, "kind", class_kinds[c->kind <= QCLASS_OTHER ? c->kind : QCLASS_OTHER]);
     add_flag(o, "abstract", c->abstract);
     add_flag(o, "user-creatable", c->user_creatable);
     add_flag(o, "hotpluggable", c->hotpluggable);
@@ -239,6 +247,7 @@ static struct json_object *option_entry(const QOption *q)
     add_str(o, "implied-key", q->implied_key);
     add_str(o, "example", q->example);
     add_flag(o, "repeatable", q->repeatable);
+    add_str(o, "config-group", q->config_group);
     add_str(o, "sugar", q->sugar);
     return o;
 }

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "tcg/internal.h"
+#include "util/disas.h"
+#include "util/log.h"
 
 static uint64_t now_ns(const TcgCache *c)
 {
@@ -120,6 +122,7 @@ TcgContext *tcg_context_new(TcgCache *c, Error **errp)
 void tcg_context_free(TcgContext *ctx)
 {
     if (ctx) {
+        disas_free(ctx->disas);
         x86_emit_free(ctx->emit);
         ir_region_finish(&ctx->ir);
         free(ctx);
@@ -409,7 +412,7 @@ TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe,
     }
     r = make_region(ctx, key, &built, &emitted);
     *out = insert_unless_changed(ctx, r, seen, t1 - t0, now_ns(c) - t1);
-    if (c->log_what && *out == r) {
+    if (log_enabled(LOG_OP | LOG_OP_OPT | LOG_OUT_ASM) && *out == r) {
         tcg_log_region(ctx, r);
     }
     return TCG_TRANSLATED;

@@ -248,7 +248,7 @@ uint8_t *tcg_host_write(Vcpu *v, vaddr addr, unsigned mmu, unsigned *len, bool *
 
     *follow = host && (p[0].e->tag[TCG_WRITE] & TCG_TLB_DIRTY);
     if (*follow) {
-        code_written(t->accel, t, p[0].info.ram + (addr & ~t->page_mask), *len);
+        code_before_store(t, p[0].info.ram + (addr & ~t->page_mask), *len);
     }
     return host;
 }

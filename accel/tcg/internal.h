@@ -43,7 +43,7 @@ typedef struct TcgAccel {
     Mutex lock;                              /* LOCK_TRANSLATE: adding to code_pages and modes; reading them takes none */
     CodePage *code_pages[CODE_PAGE_BUCKETS];
     Mode modes[MODES];
-    uint32_t num_modes;
+    _Atomic uint32_t num_modes;
     /* Held for reading by vCPUs that run, for writing to throw all translations away. */
     pthread_rwlock_t running;
     _Atomic uint32_t flush_wanted;           /* vCPUs that want to */
@@ -134,6 +134,7 @@ typedef struct TcgVcpu {
         uint64_t len;
     } code[2];                 /* its bytes, by page */
 
+    struct Disas *disas;       /* of guest code, for -d in_asm; made when first wanted */
     IrRegion ir;               /* of a region that the emitter cannot do */
     IrInterp it;
 } TcgVcpu;
@@ -198,6 +199,9 @@ void code_page_release(TcgAccel *, MemoryMap *, ram_addr);
 /* code.c: finding and translating regions */
 /* The region at a point; NULL: the emitter cannot do it, and t->ir holds it. */
 TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
+/* log.c: -d in_asm of the translation under way; -d exec,cpu of what is about to run (NULL: is interpreted). */
+void log_guest_code(TcgVcpu *);
+void log_region(TcgVcpu *, const TcgPoint *, const TcgRegion *);
 /* TcgRuntime.lookup */
 const uint8_t *region_lookup(void *state, uint64_t pc);
 /* Indirect exits find r; links from t->slot to r where that is safe. */

@@ -39,7 +39,7 @@ def test_filenames(tmp_path, text, filename):
     (["-chardev", "socket,id=a,fd=name"], "File descriptor named 'name' has not been found"),
     (["-chardev", "ringbuf,id=a,size=3"], "size of ringbuf chardev must be power of two"),
     (["-chardev", "mux,id=a,chardev=b"], "'b' not found"),
-    (["-chardev", "null,id=a,logfile=/nonexist/x"], "Unable to open logfile /nonexist/x: No such file or directory"),
+    (["-chardev", "null,id=a,logfile=/nonexist/x"], "logfile: Could not open '/nonexist/x': No such file or directory"),
     (["-chardev", "serial,id=a,path=/dev/null"], "'/dev/null' is not a serial line"),
     (["-mon", "chardev=x"], "-mon chardev=x: chardev \"x\" not found"),
     (["-chardev", "null,id=a", "-mon", "a", "-mon", "a"], "Device 'a' is in use"),
