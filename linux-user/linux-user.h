@@ -92,6 +92,7 @@ typedef struct UserThread {
     UserProcess *p;
     X86Cpu *cpu;
     TcgContext *ctx;
+    struct Disas *disas;               /* of -d in_asm, made when needed */
     UserSignals *signals;
     struct UserThread *next;           /* UserProcess.threads_lock */
     pid_t tid;

@@ -13,6 +13,7 @@
 
 #include "linux-user/linux-user.h"
 #include "target/i386/fp-helpers.h"
+#include "util/disas.h"
 #include "util/log.h"
 #include "util/thread.h"
 
@@ -61,6 +62,7 @@ void user_thread_free(UserThread *t)
     pthread_mutex_unlock(&p->threads_lock);
     tcg_state_free(p->cache, t->cpu);
     tcg_context_free(t->ctx);
+    disas_free(t->disas);
     free(t);
 }
 
