@@ -143,7 +143,7 @@ void user_loop(UserThread *t)
         if (!begin(t)) {
             continue;
         }
-        key = cpu->key | KEY_USER | (t->one_insn ? KEY_ONE_INSN : 0);
+        key = (cpu->key & ~(uint64_t)KEY_AC_CHECK) | KEY_USER | (t->one_insn ? KEY_ONE_INSN : 0);
         if ((key & ~(uint64_t)KEY_ONE_INSN) != last_key) {
             tcg_forget(t->p->cache, cpu); /* what is found by address alone is of one mode */
             last_key = key & ~(uint64_t)KEY_ONE_INSN;
