@@ -13,6 +13,7 @@
 
 #include "linux-user/linux-user.h"
 #include "target/i386/fp-helpers.h"
+#include "util/disas.h"
 #include "util/log.h"
 #include "util/thread.h"
 
@@ -61,6 +62,7 @@ void user_thread_free(UserThread *t)
     pthread_mutex_unlock(&p->threads_lock);
     tcg_state_free(p->cache, t->cpu);
     tcg_context_free(t->ctx);
+    disas_free(t->disas);
     free(t);
 }
 
@@ -118,6 +120,7 @@ typedef struct {
     UserThread *t;
     const CloneArgs *args;
     Event ready;
+    pid_t tid;             /* t may be gone when the parent goes on */
 } Start;
 
 /* What a child of either kind finds in its registers. */
@@ -139,7 +142,7 @@ static void *thread_main(void *arg)
     const CloneArgs *c = s->args;
     uint32_t tid = (uint32_t)user_raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 
-    t->tid = (pid_t)tid;
+    t->tid = s->tid = (pid_t)tid;
     user_current = t;
     if (c->flags & CLONE_PARENT_SETTID) {
         user_put(c->parent_tid, &tid, 4);
@@ -187,7 +190,7 @@ static int64_t new_thread(UserThread *t, const CloneArgs *c)
         event_wait(&s.ready);
     }
     user_sync_mask(t);
-    return err ? -EAGAIN : n->tid;
+    return err ? -EAGAIN : s.tid;
 }
 
 /* Processes ---------------------------------------------------------------------------------- */
