@@ -115,7 +115,18 @@ def test_sigterm_has_the_time_before_it():
 
 
 def test_introspect():
-    document = json.loads(run("-introspect")[1])
+    text = run("-introspect")[1]
+    document = json.loads(text)
+    installed = os.path.join(os.path.dirname(PROGRAM), "introspect.json")
+    assert open(installed).read() == text
+    parents = {c["name"]: c.get("parent") for c in document["classes"]}
+    assert all(p is None or p in parents for p in parents.values())
+    types = {t["name"] for t in document["types"]}
+    members = [m for c in document["classes"] for m in c["config"] + c["control"] + c["info"]]
+    assert len(members) > 300 and all(m["doc"] and m["stability"] for m in members)
+    assert all(m.get("required") or "default" in m or "default-expression" in m or "alias" in m or "When absent" in m["doc"]
+               for c in document["classes"] for m in c["config"])
+    assert all(o["arguments"] in types for o in document["options"] if "arguments" in o)
     assert {"commands", "options", "classes"} <= set(document)
     names = {o["name"] for o in document["options"]}
     assert {"machine", "chardev", "qmp", "device"} <= names
