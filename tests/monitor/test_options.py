@@ -367,4 +367,4 @@ def test_descriptor_sets(tmp_path):
         e.qmp.ok("remove-fd", fdset_id=2)
         assert e.qmp.ok("query-fdsets") == []
     status, out, err = run("-M", "none", "-add-fd", "fd=1,set=1")
-    assert status == 1 and "Parameter 'fd' expects a value in the range 3 to" in err
+    assert status == 1 and "-add-fd fd=1,set=1: fd cannot be a standard I/O stream" in err
