@@ -41,7 +41,36 @@ static MachineInfo *machine_info(const QSchema *s, const QClass *k)
     return i;
 }
 
-bool qmp_query_machines(QCallContext *cc, MachineInfoList *ret, Error **errp)
+/* A row's value is JSON; on the command line texts have no quotes and flags are on or off. */
+static char *global_text(const char *json)
+{
+    struct json_object *v = NULL;
+    char *text;
+
+    if (!qjson_parse(json, strlen(json), &v, NULL)) {
+        return q_strdup(json);
+    }
+    text = json_object_is_type(v, json_type_boolean) ? q_strdup(json_object_get_boolean(v) ? "on" : "off")
+           : json_object_is_type(v, json_type_string) ? q_strdup(json_object_get_string(v)) : q_strdup(json);
+    json_object_put(v);
+    return text;
+}
+
+static void add_compat_props(MachineInfo *i, const QClass *k)
+{
+    i->has_compat_props = true;
+    i->compat_props.items = q_calloc(k->num_compat + 1, sizeof(*i->compat_props.items));
+    for (uint32_t n = 0; n < k->num_compat; n++) {
+        CompatProperty *p = q_calloc(1, sizeof(*p));
+
+        p->qom_type = q_strdup(k->compat[n].class_name);
+        p->property = q_strdup(k->compat[n].property);
+        p->value = global_text(k->compat[n].value);
+        i->compat_props.items[i->compat_props.len++] = p;
+    }
+}
+
+bool qmp_query_machines(QCallContext *cc, const QueryMachinesArgs *args, MachineInfoList *ret, Error **errp)
 {
     for (uint32_t i = 0; i < cc->schema->num_classes; i++) {
         const QClass *k = cc->schema->classes[i];
@@ -49,6 +78,9 @@ bool qmp_query_machines(QCallContext *cc, MachineInfoList *ret, Error **errp)
         if (k->kind == QCLASS_MACHINE && !k->abstract) {
             ret->items = q_realloc(ret->items, ret->len + 1, sizeof(*ret->items));
             ret->items[ret->len++] = machine_info(cc->schema, k);
+            if (args->compat_props) {
+                add_compat_props(ret->items[ret->len - 1], k);
+            }
         }
     }
     return true;

@@ -241,6 +241,7 @@ typedef struct {
     const char *example;
     bool repeatable;             /* each use is a record of its own; else later ones merge */
     bool takes_id;
+    const char *config_group;    /* of it in config files and query-command-line-options; NULL: its name */
     const char *sugar;           /* expansion text: "-chardev stdio,..."; NULL when not sugar */
     uint32_t phase;              /* PHASE_*: when the record is applied */
 } QOption;

@@ -208,6 +208,7 @@ static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **err
 
 bool argv_parse(QOptions *o, int argc, char **argv, Error **errp)
 {
+    o->add = add;
     for (int i = 1; i < argc; i++) {
         bool is_option = argv[i][0] == '-' && argv[i][1];
 

@@ -1,5 +1,6 @@
 /* What the command line asks for besides the machine: logs, chardevs, monitors, objects. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,12 +180,34 @@ static bool check_option(System *s, QOptionRecord *r, Error **errp)
     return ok;
 }
 
+/* A copy is ours: the one we were given may be named twice. */
+static bool add_fd(System *s, QOptionRecord *r, Error **errp)
+{
+    AddFdOption o;
+    int fd;
+
+    if (!qoption_read(r, &o, NULL, errp)) {
+        return false;
+    }
+    fd = o.fd > 2 ? fcntl(o.fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (o.fd <= 2) {
+        error_set(errp, "fd cannot be a standard I/O stream");
+    } else if (fd < 0) {
+        error_set_errno(errp, errno, "fd=%d", (int)o.fd);
+    } else {
+        monitors_add_fd(s->monitors, fd, o.set, o.opaque);
+    }
+    qvalue_finish(r->option->args, &o, NULL);
+    return fd >= 0;
+}
+
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
     return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) &&
            each(s, "action", set_actions, errp) &&
-           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp);
+           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp) &&
+           each(s, "add-fd", add_fd, errp);
 }
 
 /* ---- Chardevs and monitors ---- */

@@ -115,7 +115,18 @@ def test_sigterm_has_the_time_before_it():
 
 
 def test_introspect():
-    document = json.loads(run("-introspect")[1])
+    text = run("-introspect")[1]
+    document = json.loads(text)
+    installed = os.path.join(os.path.dirname(PROGRAM), "introspect.json")
+    assert open(installed).read() == text
+    parents = {c["name"]: c.get("parent") for c in document["classes"]}
+    assert all(p is None or p in parents for p in parents.values())
+    types = {t["name"] for t in document["types"]}
+    members = [m for c in document["classes"] for m in c["config"] + c["control"] + c["info"]]
+    assert len(members) > 300 and all(m["doc"] and m["stability"] for m in members)
+    assert all(m.get("required") or "default" in m or "default-expression" in m or "alias" in m or "When absent" in m["doc"]
+               for c in document["classes"] for m in c["config"])
+    assert all(o["arguments"] in types for o in document["options"] if "arguments" in o)
     assert {"commands", "options", "classes"} <= set(document)
     names = {o["name"] for o in document["options"]}
     assert {"machine", "chardev", "qmp", "device"} <= names
@@ -211,7 +222,7 @@ def test_linked_libraries():
     out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
     names = set(re.findall(r"^\s*(lib[\w+-]+?)(?:-\d+\.[\d.]+)?\.so", out, re.M))
     allowed = {"libc", "libm", "libglib", "libjson-c", "libpcre2-8", "liburcu-memb", "liburcu-common", "libpixman-1", "libz", "libfdt",
-               "libpng16", "libgcc_s", "libasan", "libubsan", "libstdc++"}
+               "libpng16", "libzstd", "libgcc_s", "libasan", "libubsan", "libstdc++"}
     assert names <= allowed, names - allowed
 
 
@@ -250,3 +261,110 @@ def test_help_of_an_unknown_class():
     status, out, err = run("-device", "isa-seria,help")
     assert (status, out) == (1, "")
     assert "Device 'isa-seria' not found" in err and "'isa-serial'" in err
+
+
+INI = """# as people write it
+[machine]
+  type = "pc"
+  hpet = "off"
+[memory]
+  size = "64"
+[smp-opts]
+  cpus = "2"
+[boot-opts]
+  order = "d"
+[device "ser"]
+  driver = "isa-serial"
+  index = "1"
+[global]
+  driver = "isa-debugcon"
+  property = "iobase"
+  value = "0xe9"
+[device "dbg"]
+  driver = "isa-debugcon"
+  chardev = "c0"
+[chardev "c0"]
+  backend = "null"
+"""
+JSON = {"machine": {"type": "pc", "hpet": "off"}, "memory": 64, "smp-opts": {"cpus": 2}, "boot-opts": {"order": "d"},
+        "device": [{"driver": "isa-serial", "id": "ser", "index": 1}, {"driver": "isa-debugcon", "id": "dbg", "chardev": "c0"}],
+        "global": [{"driver": "isa-debugcon", "property": "iobase", "value": "0xe9"}],
+        "chardev": {"backend": "null", "id": "c0"}, "nodefaults": True, "S": True}
+ARGV = ["-M", "pc", "-machine", "hpet=off", "-m", "64", "-smp", "2", "-boot", "d", "-device", "isa-serial,id=ser,index=1",
+        "-global", "isa-debugcon.iobase=0xe9", "-device", "isa-debugcon,id=dbg,chardev=c0", "-chardev", "null,id=c0"]
+
+
+def facts(qmp):
+    """What tells machines apart."""
+    tree = qmp.hmp("info qom-tree")
+    qtree = qmp.hmp("info qtree")
+    machine = {p["name"]: qmp.ok("qom-get", path="/machine", property=p["name"]) for p in qmp.ok("qom-list", path="/machine")
+               if not p["type"].startswith(("child", "link"))}
+    return tree.replace("compat_monitor0", ""), qtree, machine, len(qmp.ok("query-cpus-fast")), qmp.ok("query-memory-size-summary")
+
+
+def test_one_machine_by_every_way(tmp_path):
+    """argv, sections, JSON, and what -writeconfig makes of each, give the same machine."""
+    ini, js = tmp_path / "m.cfg", tmp_path / "m.json"
+    ini.write_text(INI)
+    js.write_text(json.dumps(JSON))
+    common = ["-nodefaults", "-S"]
+    ways = {"argv": ARGV + common, "ini": ["-readconfig", str(ini)] + common, "json": ["-readconfig", str(js)]}
+    found = {}
+    for name, args in list(ways.items()):
+        for kind in ("cfg", "json"):
+            out = str(tmp_path / f"{name}-out.{kind}")
+            with Emulator(*args, "-writeconfig", out, machine=()) as e:
+                found[name] = facts(e.qmp)
+                assert e.qmp.ok("query-memory-size-summary")["base-memory"] == 64 << 20
+            text = open(out).read().replace("writeconfig", "")
+            if kind == "json":  # its own monitor is in there
+                document = json.loads(text)
+                assert document.pop("qmp") and document.pop("display")
+                open(out, "w").write(json.dumps(document))
+            else:
+                open(out, "w").write(re.sub(r"\[(qmp|display)\]\n.*\n", "", text))
+            with Emulator("-readconfig", out, *common, machine=()) as e:
+                found[name, kind] = facts(e.qmp)
+    for way, what in found.items():
+        assert what == found["argv"], way
+
+
+@pytest.mark.parametrize("text, error", [
+    ('[nosuch]\n', ":1: There is no option group 'nosuch'"),
+    ('[machine]\ntype = pc\n', ":2: an item is key = \"value\""),
+    ('[memory]\nsiz = "1"\n', ": [memory]: Invalid parameter 'siz'\nDid you mean 'size'?"),
+    ('{"machin": {}}', ': "machin": there is no such option\nDid you mean \'machine\'?'),
+    ('{"smp": {"cpu": 2}}', ': "smp": Invalid parameter \'cpu\'\nDid you mean \'cpus\'?'),
+    ('{"smp": ', ": "),
+])
+def test_bad_config_files(tmp_path, text, error):
+    f = tmp_path / "x"
+    f.write_text(text)
+    status, out, err = run("-readconfig", str(f))
+    assert status == 1 and not out
+    assert err.startswith(f"{ME}-readconfig {f}: {f}{error}"), err
+
+
+def test_set(tmp_path):
+    with Emulator("-device", "isa-serial,id=ser", "-set", "device.ser.index=1", "-S", machine=("-M", "pc")) as e:
+        assert e.qmp.ok("qom-get", path="ser", property="index") == 1
+
+
+def test_descriptor_sets(tmp_path):
+    """-add-fd, add-fd, and files opened by them."""
+    log = open(tmp_path / "log", "wb")
+    with Emulator("-add-fd", f"fd={log.fileno()},set=2,opaque=hello", "-chardev", "null,id=n,logfile=/dev/fdset/2",
+                  "-chardev", "file,id=f,path=/dev/fdset/2", pass_fds=[log.fileno()]) as e:
+        sets = e.qmp.ok("query-fdsets")
+        assert [s["fdset-id"] for s in sets] == [2] and sets[0]["fds"][0]["opaque"] == "hello"
+        assert e.qmp.error("add-fd") == ("GenericError", "No file descriptor supplied via SCM_RIGHTS")
+        assert e.qmp.error("remove-fd", fdset_id=3)[1] == "File descriptor named 'fdset-id:3' not found"
+        backend = {"type": "file", "data": {"out": "/dev/fdset/7"}}
+        assert "there is no descriptor set 7" in e.qmp.error("chardev-add", id="x", backend=backend)[1]
+        backend["data"]["out"] = "/dev/fdset/2"
+        e.qmp.ok("chardev-add", id="x", backend=backend)
+        e.qmp.ok("remove-fd", fdset_id=2)
+        assert e.qmp.ok("query-fdsets") == []
+    status, out, err = run("-M", "none", "-add-fd", "fd=1,set=1")
+    assert status == 1 and "-add-fd fd=1,set=1: fd cannot be a standard I/O stream" in err
