@@ -1,9 +1,10 @@
 /*
- * Disks: what a disk device reads and writes. Block devices are objects below /blockdevs; a device names one in its conf
- * (`ref<blockdev>`) and is its only user. Requests run in a few threads of a BlockContext and are answered in its loop.
+ * Disks: what a disk device reads and writes. Block devices are objects below /blockdevs, each shows a node of the block graph
+ * (block/node.h); a device names one in its conf (`ref<blockdev>`) and is its only user. Requests run in the graph's
+ * thread and are answered in the loop given to the context.
  *
  *     BlockContext *ctx = block_context_new(tree, loop);
- *     BlockDev *b = blockdev_new(ctx, "disk0", "file", props, true, errp);
+ *     BlockDev *b = blockdev_new(ctx, "disk0", &(BlockdevNew){.options = json}, errp);
  *     ...
  *     blockdev_attach(b, &machine->lock, errp);
  *     req = (BlockRequest){ .op = BLOCK_READ, .offset = lba * 512, .iov = &iov, .num_iov = 1, .done = done, .opaque = s };
@@ -49,9 +50,16 @@ BlockContext *block_context_new(QomTree *, Loop *);
 /* Its block devices are gone before. NULL is fine. */
 void block_context_free(BlockContext *);
 
-/* Class "blockdev-DRIVER"; props: JSON object of its config. In the tree and open; borrowed. */
-BlockDev *blockdev_new(BlockContext *, const char *id, const char *driver, struct json_object *props, bool text,
-                       Error **errp);
+typedef struct {
+    struct json_object *options; /* BlockdevOptions; or NULL and */
+    const char *filename, *format; /* a name, its format (NULL: probed), */
+    const struct BlockOpen *how;   /* and block/node.h's words about it */
+    bool text;                   /* leaves of options may be text as on the command line */
+    bool writethrough;
+    bool drive;                  /* used from now on: its locks are taken */
+} BlockdevNew;
+/* In the tree and open; borrowed. */
+BlockDev *blockdev_new(BlockContext *, const char *id, const BlockdevNew *, Error **errp);
 /* Refused while a device uses it. */
 bool blockdev_delete(QomTree *, const char *id, Error **errp);
 BlockDev *blockdev_find(QomTree *, const char *id); /* NULL: none */
@@ -59,8 +67,8 @@ void blockdev_foreach(QomTree *, void (*fn)(BlockDev *, void *opaque), void *opa
 const char *blockdev_id(const BlockDev *);
 
 /*
- * What -drive's keys say of the image: file, format (raw; absent: raw unless the file is known to be another format), media,
- * readonly, cache (writeback writethrough none unsafe directsync). Others are the caller's. readonly is on for media=cdrom. id: its
+ * What -drive's keys say of the image: file, format (absent: as the first bytes say), media, readonly, discard, detect-zeroes,
+ * cache (writeback writethrough none unsafe directsync). Others are the caller's. readonly is on for media=cdrom. id: its
  * name in the tree. file absent: NULL without error, an empty drive.
  */
 BlockDev *blockdev_new_from_drive(BlockContext *, const char *id, struct json_object *drive, Error **errp);
@@ -72,6 +80,8 @@ bool blockdev_is_read_only(const BlockDev *);
 bool blockdev_attach(BlockDev *, FairMutex *domain, Error **errp);
 void blockdev_detach(BlockDev *);           /* nothing may be in flight */
 bool blockdev_is_attached(const BlockDev *);
+bool blockdev_is_drive(const BlockDev *);   /* made by blockdev_new_from_drive */
+struct BlockNode *blockdev_node(BlockDev *); /* block/node.h; borrowed */
 
 void blockdev_submit(BlockDev *, BlockRequest *);
 /* Returns when nothing is in flight, and all done functions (which may submit more) have been called. */

@@ -99,7 +99,12 @@ static bool begin_section(Config *c, const char *s, const char *origin, Error **
     group = q_strndup(s, n);
     option = group_option(c->o->schema, group);
     if (!option || !option->args) {
+        const char *near = qsuggest_option(c->o->schema, group);
+
         error_set(errp, "%s:%d: There is no option group '%s'", c->name, c->line, group);
+        if (near) {
+            error_hint(errp, "Did you mean '%s'?", near);
+        }
         free(group);
         return false;
     }

@@ -48,6 +48,9 @@ void qkeyval_finish(QKeyval *kv);
 /* Nested JSON with text for leaves; t (or NULL) says what is a list. Owned; NULL: *errp is set. */
 struct json_object *qkeyval_to_json(const QKeyval *kv, const QType *t, Error **errp);
 
+/* False: every item was JSON, whose types are to be right as they are. */
+bool qkeyval_is_text(const QKeyval *kv);
+
 /* The value of struct type t. As qvalue_from_text, strict as JSON when every item was JSON. */
 bool qkeyval_read(const QKeyval *kv, const QType *t, void *out, const QRefResolver *refs, Error **errp);
 

@@ -170,6 +170,14 @@ static bool unknown(const QSchema *s, const char *name, const char *arg, Error *
     return false;
 }
 
+/* "isa-serial,,id=x" names a driver that has a comma: not what was meant. */
+static void explain_commas(const char *text, Error **errp)
+{
+    if (errp && *errp && strstr(text, ",,")) {
+        error_hint(errp, "Two commas are one comma inside a value; one alone separates");
+    }
+}
+
 static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **errp)
 {
     const char *arg = argv[*i], *name = arg + 1 + (arg[1] == '-'), *value = NULL;
@@ -191,6 +199,7 @@ static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **err
     }
     ok = add(o, opt, value, origin.data, errp);
     if (!ok) {
+        explain_commas(origin.data, errp);
         error_prepend(errp, "%s: ", origin.data);
     }
     qbuf_finish(&origin);
@@ -237,5 +246,6 @@ const char *record_origin(const QOptionRecord *r)
 
 bool prefix_origin(const QOptionRecord *r, Error **errp)
 {
+    explain_commas(record_origin(r), errp);
     return error_prepend(errp, "%s: ", record_origin(r));
 }

@@ -378,7 +378,7 @@ static bool add_devices(System *s, Error **errp)
             continue;
         }
         record = qkeyval_to_json(&r->kv, r->option->args, errp);
-        ok = record && device_add(s->machine, record, true, errp);
+        ok = record && device_add(s->machine, record, qkeyval_is_text(&r->kv), errp);
         json_object_put(record);
         if (!ok) {
             return prefix_origin(r, errp);

@@ -391,7 +391,7 @@ static bool add_object(System *s, QOptionRecord *r, Error **errp)
     if (!qoption_read(r, &o, NULL, errp)) {
         return false;
     }
-    ok = qom_object_add(s->tree, o.qom_type, o.id, o.rest, true, errp);
+    ok = qom_object_add(s->tree, o.qom_type, o.id, o.rest, qkeyval_is_text(&r->kv), errp);
     qvalue_finish(r->option->args, &o, NULL);
     return ok;
 }

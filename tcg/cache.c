@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "tcg/internal.h"
+#include "util/disas.h"
+#include "util/log.h"
 
 static uint64_t now_ns(const TcgCache *c)
 {
@@ -31,21 +33,22 @@ static void *map_anonymous(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Memory for code, twice: written through *rw, run through *rx. Without a descriptor: a program would see it among its own. */
 static bool map_code(TcgCache *c, Error **errp)
 {
-    c->fd = memfd_create("translated-code", MFD_CLOEXEC);
-    if (c->fd < 0) {
-        return error_set_errno(errp, errno, "code buffer");
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) == 0) {
+        c->rw = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        c->rx = mmap(NULL, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     }
-    if (ftruncate(c->fd, (off_t)c->code_size) < 0) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+    if (!c->rw || c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
+        error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
     }
-    c->rw = mmap(c->rw, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED | (c->rw ? MAP_FIXED : 0), c->fd, 0);
-    c->rx = mmap(c->rx, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED | (c->rx ? MAP_FIXED : 0), c->fd, 0);
-    if (c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+    if (fd >= 0) {
+        close(fd);
     }
-    return true;
+    return c->rw && c->rw != MAP_FAILED && c->rx != MAP_FAILED;
 }
 
 TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
@@ -59,7 +62,6 @@ TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
         return NULL;
     }
     c->config = *config;
-    c->fd = -1;
     c->num_chunks = chunks;
     c->code_size = (size_t)chunks * CHUNK_CODE;
     c->meta_size = (size_t)chunks * CHUNK_META;
@@ -100,9 +102,6 @@ void tcg_cache_free(TcgCache *c)
     unmap(c->meta, c->meta_size);
     unmap(c->hash, HASH_SIZE * sizeof(c->hash[0]));
     unmap(c->pages, PAGE_HASH_SIZE * sizeof(c->pages[0]));
-    if (c->fd >= 0) {
-        close(c->fd);
-    }
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -123,6 +122,7 @@ TcgContext *tcg_context_new(TcgCache *c, Error **errp)
 void tcg_context_free(TcgContext *ctx)
 {
     if (ctx) {
+        disas_free(ctx->disas);
         x86_emit_free(ctx->emit);
         ir_region_finish(&ctx->ir);
         free(ctx);
@@ -412,7 +412,7 @@ TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe,
     }
     r = make_region(ctx, key, &built, &emitted);
     *out = insert_unless_changed(ctx, r, seen, t1 - t0, now_ns(c) - t1);
-    if (c->log_what && *out == r) {
+    if (log_enabled(LOG_OP | LOG_OP_OPT | LOG_OUT_ASM) && *out == r) {
         tcg_log_region(ctx, r);
     }
     return TCG_TRANSLATED;
@@ -644,37 +644,65 @@ void tcg_flush(TcgCache *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Nobody is half-way through the lists that the child gets. */
+/* A copy of all code, in shared memory of its own; NULL: no memory. */
+static uint8_t *copy_code(const TcgCache *c)
+{
+    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
+    uint8_t *copy = NULL;
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, (off_t)c->code_size) < 0) {
+        used = 0;
+    }
+    for (uint32_t n = 0; n < used; n++) {
+        size_t size = n < c->first_chunk ? CHUNK_CODE : (c->chunks[n].code_used + 4095u) & ~4095u, at = (size_t)n * CHUNK_CODE;
+
+        if (pwrite(fd, c->rw + at, size, (off_t)at) != (ssize_t)size) { /* cheaper than as many page faults */
+            used = 0;
+        }
+    }
+    if (used) {
+        copy = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return copy == MAP_FAILED ? NULL : copy;
+}
+
+/*
+ * Nobody is half-way through the lists that the child gets, and its code is as it was then: what the parent does to its own
+ * afterwards (links to new regions among it) is not for the child.
+ */
 void tcg_fork_prepare(TcgCache *c)
 {
     pthread_mutex_lock(&c->lock);
+    c->fork_copy = copy_code(c);
 }
 
 void tcg_fork_parent(TcgCache *c)
 {
+    unmap(c->fork_copy, c->code_size);
+    c->fork_copy = NULL;
     pthread_mutex_unlock(&c->lock);
 }
 
 bool tcg_fork_child(TcgCache *c, Error **errp)
 {
-    int old = c->fd;
-    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
-    size_t bytes = (size_t)used * CHUNK_CODE;
-    void *copy = map_anonymous(bytes);
+    uint8_t *copy = c->fork_copy;
+    size_t size = c->code_size;
 
-    if (!copy) {
-        return error_set_errno(errp, errno, "code buffer of the child");
-    }
-    memcpy(copy, c->rw, bytes);
+    c->fork_copy = NULL;
     /* Held by the thread that forked, which is this one; no other is here. */
     pthread_mutex_init(&c->lock, NULL);
-    if (!map_code(c, errp)) {
-        unmap(copy, bytes);
-        return false;
+    if (!copy) {
+        return error_set(errp, "code buffer of %zu bytes: no memory for the child's", size);
     }
-    memcpy(c->rw, copy, bytes);
-    unmap(copy, bytes);
-    close(old);
+    /* mremap(2): of a shared mapping, an old size of 0 makes a second one */
+    if (mremap(copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rw) == MAP_FAILED || mprotect(copy, size, PROT_READ | PROT_EXEC) < 0 ||
+        mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rx) == MAP_FAILED) {
+        return error_set_errno(errp, errno, "code buffer of %zu bytes", size);
+    }
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "tcg/build.h"
 #include "tcg/runtime.h"
+#include "util/log.h"
 
 enum { SP = 4, NUM_REGS = 8 };
 
@@ -719,19 +720,27 @@ static void test_log(void)
 {
     static const ToyInsn code[] = { { MOVI, .rd = 0, .imm = 3 }, { HALT } };
     Machine *m = g_new(Machine, 1);
-    char *text;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
+    char *text, *path = g_strdup_printf("%s/run-test-%d.log", g_get_tmp_dir(), (int)getpid());
 
     machine_init(m, NULL, 0);
-    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OP_OPT | TCG_LOG_OUT_ASM);
+    g_assert_true(log_set_file(path, &error_abort));
+    g_assert_true(log_set_items("op,op_opt,out_asm", &error_abort));
     g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
-    fclose(f);
+    g_assert_true(log_set_filter("0x10..0x20", &error_abort)); /* elsewhere */
+    tcg_flush(m->cache);
+    g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
+    log_set_mask(0);
+    g_assert_true(log_set_filter(NULL, &error_abort));
+    g_assert_true(log_set_file(NULL, &error_abort));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     g_assert_nonnull(strstr(text, "set r0, 0x3\n"));
-    g_assert_nonnull(strstr(text, "OP after optimization at 0x"));
-    g_assert_nonnull(strstr(text, "OUT at 0x"));
+    g_assert_nonnull(strstr(text, "OP after optimization"));
+    g_assert_nonnull(strstr(text, "OUT: [size="));
+    g_assert_null(strstr(strstr(text, "OP:\n") + 1, "OP:\n"));
     g_test_message("%s", text);
-    free(text);
+    unlink(path);
+    g_free(path);
+    g_free(text);
     machine_finish(m, false);
     g_free(m);
 }

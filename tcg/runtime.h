@@ -31,6 +31,8 @@
 #ifndef TCG_RUNTIME_H
 #define TCG_RUNTIME_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "tcg/ir.h"
@@ -77,6 +79,7 @@ typedef struct TcgRuntime {
     uint64_t access_vaddr;    /* of the slow access under way */
     uint32_t access;
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
+    _Atomic bool attention;   /* accel/tcg's: kicked and not seen to, for translated code that begins to allow interrupts */
 
     /*
      * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
@@ -225,7 +228,7 @@ void tcg_flush(TcgCache *c);
 
 /*
  * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
- * code of its own before it runs any; false when there is no memory for that.
+ * code of its own, a copy of what was there at prepare, before it runs any; false when there is no memory for that.
  */
 void tcg_fork_prepare(TcgCache *c);
 void tcg_fork_parent(TcgCache *c);
@@ -255,10 +258,6 @@ bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *wo
 
 /* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
 void tcg_kick(void *state);
-
-/* -d op, op_opt, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
-enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2, TCG_LOG_OP_OPT = 4 };
-void tcg_log(TcgCache *c, FILE *log, unsigned what);
 
 typedef struct {
     uint64_t regions, code_bytes, guest_bytes, ir_ops, flushes, invalidated, links;

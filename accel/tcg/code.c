@@ -126,6 +126,9 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
         built->page2 = t->fetched[1]->ram;
     }
     t->accel->guest_insns += t->tr.num_insns;
+    if (log_enabled(LOG_IN_ASM) && r != &t->ir) { /* the second time it is for the interpreter */
+        log_guest_code(t);
+    }
     return true;
 }
 
@@ -206,11 +209,32 @@ static uint32_t mode_id(TcgVcpu *t, uint64_t key, bool one)
     if (!id) {
         a->modes[n].key = key;
         a->modes[n].one = one;
-        id = ++a->num_modes;
+        id = atomic_fetch_add(&a->num_modes, 1) + 1;
         atomic_store(&a->modes[n].id, id);
     }
     mutex_unlock(&a->lock);
     return id;
+}
+
+enum { NO_MODE = 0 }; /* no region has it */
+
+bool tcg_set_mode(Vcpu *v, uint64_t key, uint8_t fetch_mmu)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint32_t before = t->rt->key;
+
+    if (key != t->last_key) {
+        tcg_forget_returns(t->accel->cache, v->state);
+        t->last_key = key;
+    }
+    t->run_mmu = fetch_mmu;
+    t->rt->key = mode_id(t, key, t->accel->conf.one_insn_per_tb);
+    return t->rt->key != before;
+}
+
+void tcg_stop_at_exit(Vcpu *v)
+{
+    tcg_vcpu(v)->rt->key = NO_MODE;
 }
 
 /* Whether the second page that r was made from is still the one behind its address. */
@@ -236,7 +260,7 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
 
     t->in_one = t->force_one;
     t->force_one = false;
-    if (__atomic_load_n(&t->accel->num_modes, __ATOMIC_RELAXED) >= MODES / 2) {
+    if (atomic_load(&t->accel->num_modes) >= MODES / 2) {
         flush_all(t);
     }
     key.mode = mode_id(t, at->key, one);
@@ -281,7 +305,7 @@ const uint8_t *region_lookup(void *state, uint64_t pc)
     TcgKey key = { .pc = pc, .mode = t->rt->key };
     ram_addr page;
 
-    if (t->in_one || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
+    if (t->in_one || key.mode == NO_MODE || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
         return NULL;
     }
     key.phys = page | (pc & ~t->page_mask);

@@ -43,7 +43,7 @@ typedef struct TcgAccel {
     Mutex lock;                              /* LOCK_TRANSLATE: adding to code_pages and modes; reading them takes none */
     CodePage *code_pages[CODE_PAGE_BUCKETS];
     Mode modes[MODES];
-    uint32_t num_modes;
+    _Atomic uint32_t num_modes;
     /* Held for reading by vCPUs that run, for writing to throw all translations away. */
     pthread_rwlock_t running;
     _Atomic uint32_t flush_wanted;           /* vCPUs that want to */
@@ -63,14 +63,27 @@ typedef struct {
     hwaddr phys;
     ram_addr ram;              /* of the page; RAM_ADDR_INVALID: no RAM that covers the page */
     uint8_t asidx;
+    bool global;
 } TlbInfo;
+
+enum { TLB_LOG = 256, LARGE_PAGES = 2048 };
 
 typedef struct {
     TlbInfo *info;             /* as many as table has entries */
     uint32_t used;             /* filled since the last flush */
     uint32_t evicted;          /* entries that a fill pushed out, halved at each flush */
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
+    uint32_t log[TLB_LOG];     /* the first `used` of the entries filled: what a flush has to empty */
 } TlbSide;
+
+/* RAM that page walks and TLB fills found last: while the memory map stays. */
+typedef struct {
+    AddressSpace *as;
+    hwaddr start, len;
+    uint8_t *host;
+    ram_addr ram;
+    MemoryMap *map;
+} RamWindow;
 
 /* What happened, for `info jit`: written by the vCPU's thread alone, read by anyone. */
 typedef struct {
@@ -112,14 +125,19 @@ typedef struct TcgVcpu {
     TcgCounts counts;
 
     /*
-     * Owner writes entries under tlb_lock, others set flags in write tags under it; owner's own reads and those of translated code
-     * need no lock.
+     * Others set flags in write tags under tlb_lock, after counting protects. The owner empties and moves tables under it, and
+     * fills entries without (see insert); its own reads and those of translated code need no lock.
      */
     Mutex tlb_lock;            /* LOCK_LEAF; guards inside and settle too */
     bool inside;               /* of tcg_run: may be in the middle of a store */
     SettleItem *settle;        /* pages that wait until it is not */
     _Atomic bool must_settle;  /* settle is not empty */
+    _Atomic uint32_t protects;
     TlbSide side[TCG_MMU_INDEXES];
+    uint64_t large[LARGE_PAGES / 64]; /* bits by hash of addresses with pages of more than 4 KiB in the TLB */
+    bool any_large;
+    RamWindow window[4];
+    unsigned next_window;
     bool tlb_grow;             /* a table is too small */
 
     /* The translation under way */
@@ -134,6 +152,7 @@ typedef struct TcgVcpu {
         uint64_t len;
     } code[2];                 /* its bytes, by page */
 
+    struct Disas *disas;       /* of guest code, for -d in_asm; made when first wanted */
     IrRegion ir;               /* of a region that the emitter cannot do */
     IrInterp it;
 } TcgVcpu;
@@ -198,6 +217,9 @@ void code_page_release(TcgAccel *, MemoryMap *, ram_addr);
 /* code.c: finding and translating regions */
 /* The region at a point; NULL: the emitter cannot do it, and t->ir holds it. */
 TcgRegion *region_find(TcgVcpu *, const TcgPoint *);
+/* log.c: -d in_asm of the translation under way; -d exec,cpu of what is about to run (NULL: is interpreted). */
+void log_guest_code(TcgVcpu *);
+void log_region(TcgVcpu *, const TcgPoint *, const TcgRegion *);
 /* TcgRuntime.lookup */
 const uint8_t *region_lookup(void *state, uint64_t pc);
 /* Indirect exits find r; links from t->slot to r where that is safe. */

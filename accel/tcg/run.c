@@ -99,25 +99,6 @@ void tcg_yield(Vcpu *v)
 
 /* Running -------------------------------------------------------------------- */
 
-static void print_to_file(void *file, const char *text)
-{
-    fputs(text, file);
-}
-
-static void log_region(TcgVcpu *t, const TcgPoint *at)
-{
-    if (!log_in_filter(at->pc)) {
-        return;
-    }
-    log_item(LOG_EXEC, "exec %u: 0x%016" PRIx64 " key 0x%" PRIx64 "\n", t->v->index, at->pc, at->key);
-    if (log_enabled(LOG_CPU)) {
-        FILE *f = log_begin();
-
-        t->v->arch->print_registers(t->v, print_to_file, f);
-        log_end(f);
-    }
-}
-
 /* The emitter refused the region in t->ir. */
 static void interpret(TcgVcpu *t)
 {
@@ -185,7 +166,7 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     r = region_find(t, at);
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
-        log_region(t, at);
+        log_region(t, at, r);
     }
     t->moved = false;
     if (!r) {
@@ -234,6 +215,22 @@ static void yield_cache(TcgVcpu *t)
     t->slot = NULL;
 }
 
+/* A kick sets attention after the request: either the request is seen here, or attention stays. */
+bool tcg_wanted(Vcpu *v)
+{
+    TcgRuntime *rt = tcg_vcpu(v)->rt;
+
+    if (!atomic_load_explicit(&rt->attention, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store(&rt->attention, false);
+    if (atomic_load(&v->requests)) {
+        atomic_store(&rt->attention, true);
+        return true;
+    }
+    return false;
+}
+
 /* True when the loop must be left. */
 static bool look_around(TcgVcpu *t)
 {
@@ -246,6 +243,7 @@ static bool look_around(TcgVcpu *t)
         return true;
     }
     if (requests == 0) {
+        tcg_wanted(t->v);
         return false;
     }
     if (requests & VCPU_REQ_FLUSH) {
@@ -259,6 +257,8 @@ static bool look_around(TcgVcpu *t)
     }
     if (requests & ~(uint32_t)VCPU_REQ_FLUSH) {
         t->arch->interrupts(t->v);
+        /* What could not be taken now, or was asked for again without a kick */
+        atomic_store(&t->rt->attention, atomic_load(&t->v->requests) != 0);
     }
     return false;
 }
@@ -360,7 +360,10 @@ VcpuExit tcg_run(Vcpu *v)
 
 void tcg_kick_vcpu(Vcpu *v)
 {
-    if (__atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE)) {
+    TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
+
+    if (t) {
+        atomic_store(&t->rt->attention, true);
         tcg_kick(v->state);
     }
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "accel/tcg/internal.h"
+#include "util/disas.h"
 
 /* Interpreted regions ------------------------------------------------------ */
 
@@ -122,6 +123,7 @@ static void tcg_vcpu_finish(Vcpu *v)
     tcg_set_current(NULL);
     tlb_finish(t);
     tcg_context_free(t->ctx);
+    disas_free(t->disas);
     ir_region_finish(&t->ir);
     ir_interp_finish(&t->it);
     free(t);

@@ -46,7 +46,7 @@ static BlockDev *open_image(Env *e, const char *id, const char *path, bool cdrom
 
 static void env_init(Env *e)
 {
-    e->t = devtest_new(&qclass_piix3_ide, &qclass_ide_hd, &qclass_ide_cd, &qclass_IDE, &qclass_blockdev_file);
+    e->t = devtest_new(&qclass_piix3_ide, &qclass_ide_hd, &qclass_ide_cd, &qclass_IDE, &qclass_blockdev);
     e->ctx = block_context_new(e->t->tree, e->t->loop);
     Device *ide = devtest_add(e->t, "piix3-ide", "addr=1.1");
     device_connect_irq_out(ide, "isa-irq", 0, e->t->isa->irqs[14]);

@@ -62,6 +62,9 @@ static void test_topology(void)
     expect(c, 0x80000001, 0, 0x60fb1, 0, 3, 0x2193fbfd);
     expect(c, 0x80000008, 0, 0x3028, 0, 0x3007, 0);
     g_aligned_free(c);
+    c = cpu("Nehalem-v1", true); /* as QEMU, not only AMD's */
+    expect(c, 0x80000008, 0, 0x3028, 0, 0x3007, 0);
+    g_aligned_free(c);
 }
 
 static void test_nehalem(void)

@@ -297,7 +297,7 @@ static void extended(const X86Cpu *c, uint32_t leaf, uint32_t regs[4])
         break;
     case 8:
         regs[0] = c->phys_bits | (c->features[X86_WORD_8_EDX] & 1u << 29 ? 48 << 8 : 0);
-        if (package(c) > 1 && is_amd(c)) {
+        if (package(c) > 1) {
             regs[2] = (package(c) - 1) | (id_bits(c->topology_threads) + id_bits(c->topology_cores)) << 12;
         }
         break;

@@ -2,8 +2,10 @@
  * What a guest sees of its machine, as lines "SECTION KEY VALUE": CPUID leaves, and the bytes of what the kernel shows of PCI
  * configuration space and of the tables of firmware. tests/system/compare.py runs it here and under QEMU.
  */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include <cpuid.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +87,11 @@ static void dump_all(const char *section, const char *dir, const char *file)
 
 int main(void)
 {
+    cpu_set_t first;
+
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    sched_setaffinity(0, sizeof(first), &first);
     cpuid_range(0);
     cpuid_range(0x40000000);
     cpuid_range(0x80000000);

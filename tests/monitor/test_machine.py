@@ -111,7 +111,8 @@ def test_end_while_it_runs():
     (["-cpu", "qemu64,nonsense=on", "-S"], "nonsense"), (["-accel", "nonsense"], "-accel nonsense: "),
     (["-vga", "nonsense"], "unknown vga type: nonsense"), (["-rtc", "base=x"], "invalid datetime format 'x'"),
     (["-bios", "/nonexistent"], "/nonexistent"), (["-smp", "2,sockets=3"], "Invalid CPU topology"),
-    (["-device", "isa-serial,index=9"], "index"),
+    (["-device", "isa-serial,index=9"], "index"), (["-device", "isa-serial,,index=1"], "Two commas are one comma inside a value"),
+    (["-device", '{"driver": "isa-serial", "index": "1"}'], "Invalid parameter type for 'index', expected: integer"),
 ])
 def test_errors(args, error):
     status, out, err = run("-M", "pc", "-display", "none", "-monitor", "none", "-serial", "none", *args)

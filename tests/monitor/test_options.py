@@ -222,7 +222,7 @@ def test_linked_libraries():
     out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
     names = set(re.findall(r"^\s*(lib[\w+-]+?)(?:-\d+\.[\d.]+)?\.so", out, re.M))
     allowed = {"libc", "libm", "libglib", "libjson-c", "libpcre2-8", "liburcu-memb", "liburcu-common", "libpixman-1", "libz", "libfdt",
-               "libpng16", "libgcc_s", "libasan", "libubsan", "libstdc++"}
+               "libpng16", "libzstd", "libgcc_s", "libasan", "libubsan", "libstdc++"}
     assert names <= allowed, names - allowed
 
 

@@ -207,7 +207,7 @@ uint64_t x86_sys_load_seg(X86Cpu *c, uint64_t s, uint64_t selector)
         c->st.shadow = 2; /* 6.8.3 */
     }
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
 /* Types count with CR0.PE only: 5.1. What a register was loaded with before real mode stays in it, CS's being code. */
