@@ -193,6 +193,35 @@ static void test_halt(void)
     rig_finish(&r);
 }
 
+/*
+ * A request for an interrupt that the vCPU has taken already (its sender was late) wakes it for nothing and stays set. The
+ * next one of its kind must wake it all the same.
+ */
+static void test_late_request(void)
+{
+    Rig r;
+    Vcpu *v;
+    uint64_t n;
+
+    rig_init(&r);
+    v = rig_cpu(&r);
+    atomic_store(&v->halted, true);
+    accel_resume(r.a);
+    g_usleep(2000);
+    n = runs(v);
+    vcpu_request(v, VCPU_REQ_HARD);
+    g_usleep(5000); /* it looks, has no work, sleeps again */
+    g_assert_cmpuint(runs(v), ==, n);
+    g_assert_true(atomic_load(&v->requests) & VCPU_REQ_HARD);
+    atomic_store(&((Core *)v->state)->work, true);
+    vcpu_request(v, VCPU_REQ_HARD);
+    for (unsigned i = 0; i < 5000 && runs(v) == n; i++) {
+        g_usleep(1000);
+    }
+    g_assert_cmpuint(runs(v), >, n);
+    rig_finish(&r);
+}
+
 static void test_exit(void)
 {
     Rig r;
@@ -228,6 +257,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/pause", test_pause);
     g_test_add_func("/accel/work", test_work);
     g_test_add_func("/accel/halt", test_halt);
+    g_test_add_func("/accel/late_request", test_late_request);
     g_test_add_func("/accel/exit", test_exit);
     g_test_add_func("/accel/refused", test_refused);
     return g_test_run();

@@ -41,25 +41,35 @@ bool vcpu_is_self(const Vcpu *v)
 }
 
 /*
- * Makes the vCPU's thread leave guest code or its sleep and look around. Also for a request of its own thread, by an access that
+ * Makes the vCPU's thread leave guest code and look around. Also for a request of its own thread, by an access that
  * its guest made: translated code may go on for long.
  */
-static void nudge(Vcpu *v)
+static void kick(Vcpu *v)
 {
     const AccelOps *ops = accel_ops(v->accel);
 
-    event_set(&v->wake);
     if (ops->kick) {
         ops->kick(v);
     }
 }
 
+static void nudge(Vcpu *v)
+{
+    event_set(&v->wake);
+    kick(v);
+}
+
+/*
+ * A vCPU that runs has been kicked for what was requested before, and looks at all before it runs on. One that sleeps may have looked and
+ * found nothing to do (an interrupt that it had taken already, whose sender was late): the bit stays, and it must look again.
+ */
 void vcpu_request(Vcpu *v, uint32_t bits)
 {
     uint32_t old = atomic_fetch_or(&v->requests, bits);
 
+    event_set(&v->wake);
     if ((old & bits) != bits) {
-        nudge(v); /* what was requested before has been told before */
+        kick(v);
     }
 }
 

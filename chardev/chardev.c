@@ -495,9 +495,9 @@ static bool chardev_realize(Object *o, Error **errp)
 
     loop_work_init(&c->work, c->ctx->loop, update_work, c);
     if (conf->logfile) {
-        c->log_fd = open(conf->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (conf->logappend ? O_APPEND : O_TRUNC), 0666);
+        c->log_fd = chardev_open_file(c->ctx, conf->logfile, O_WRONLY | O_CREAT | (conf->logappend ? O_APPEND : O_TRUNC), errp);
         if (c->log_fd < 0) {
-            return error_set_errno(errp, errno, "Unable to open logfile %s", conf->logfile);
+            return error_prepend(errp, "logfile: ");
         }
     }
     return true;

@@ -62,6 +62,8 @@ typedef struct {
     int escape;                    /* character that escapes in a mux; 0: 1, which is Ctrl-A */
     /* The descriptor that a name stands for (getfd), given away; NULL or -1 with errp set. */
     int (*take_fd)(void *opaque, const char *name, Error **errp);
+    /* What /dev/fdset/ID stands for, opened with flags; NULL or -1 with errp set. */
+    int (*open_fdset)(void *opaque, int64_t id, int flags, Error **errp);
 } ChardevContext;
 
 /* ---- Front ends ---- */

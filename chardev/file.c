@@ -40,10 +40,22 @@ static void file_unrealize(Object *o)
     chardev_fd_stop(&((ChardevFile *)o)->fd);
 }
 
-static int open_path(const char *path, int flags, Error **errp)
+int chardev_open_file(const ChardevContext *ctx, const char *path, int flags, Error **errp)
 {
-    int fd = open(path, flags | O_CLOEXEC | O_NOCTTY, 0666);
+    static const char fdset[] = "/dev/fdset/";
+    size_t n = strlen(fdset);
+    char *end = NULL;
+    long long id = !strncmp(path, fdset, n) && path[n] >= '0' && path[n] <= '9' ? strtoll(path + n, &end, 10) : -1;
+    int fd;
 
+    if (id >= 0 && !*end && ctx->open_fdset) {
+        fd = ctx->open_fdset(ctx->opaque, id, flags, errp);
+        if (fd < 0) {
+            error_prepend(errp, "Could not open '%s': ", path);
+        }
+        return fd;
+    }
+    fd = open(path, flags | O_CLOEXEC | O_NOCTTY, 0666);
     if (fd < 0) {
         error_set_errno(errp, errno, "Could not open '%s'", path);
     }
@@ -70,13 +82,13 @@ static bool file_realize(Object *o, Error **errp)
 {
     ChardevFile *f = (ChardevFile *)o;
     const ChardevFileConf *conf = &f->conf.file;
-    int in = -1, out = open_path(conf->path, O_WRONLY | O_CREAT | (conf->append ? O_APPEND : O_TRUNC), errp);
+    int in = -1, out = chardev_open_file(f->chr.ctx, conf->path, O_WRONLY | O_CREAT | (conf->append ? O_APPEND : O_TRUNC), errp);
 
     if (out < 0) {
         return false;
     }
     if (conf->input_path) {
-        in = open_path(conf->input_path, O_RDONLY | O_NONBLOCK, errp);
+        in = chardev_open_file(f->chr.ctx, conf->input_path, O_RDONLY | O_NONBLOCK, errp);
         if (in < 0) {
             close(out);
             return false;
@@ -108,7 +120,7 @@ static bool pipe_realize(Object *o, Error **errp)
         if (out >= 0) {
             close(out);
         }
-        in = out = open_path(path, O_RDWR | O_NONBLOCK, errp);
+        in = out = chardev_open_file(f->chr.ctx, path, O_RDWR | O_NONBLOCK, errp);
         if (in < 0) {
             return false;
         }
@@ -190,7 +202,7 @@ static void serial_send_break(Chardev *c)
 static bool serial_realize(Object *o, Error **errp)
 {
     ChardevFile *f = (ChardevFile *)o;
-    int fd = open_path(f->conf.serial.path, O_RDWR | O_NONBLOCK, errp);
+    int fd = chardev_open_file(f->chr.ctx, f->conf.serial.path, O_RDWR | O_NONBLOCK, errp);
 
     if (fd < 0) {
         return false;

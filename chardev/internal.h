@@ -92,4 +92,7 @@ void chardev_fd_update(ChardevFd *f);
 int chardev_fd_write(ChardevFd *f, const void *buf, int len); /* as ChardevOps.write; errors drop the bytes */
 bool chardev_fd_nonblock(int fd, Error **errp);
 
+/* open() with O_CLOEXEC; /dev/fdset/N is a descriptor that a client passed. -1 with errp set. */
+int chardev_open_file(const ChardevContext *, const char *path, int flags, Error **errp);
+
 #endif

@@ -233,6 +233,8 @@ static bool is_plain_page(MemoryMap *map, ram_addr addr, uint64_t len)
 
 void memory_dirty_set(MemoryMap *map, ram_addr addr, uint64_t len)
 {
+    /* The bytes are there before the bits are read: who cleans a page and then reads it misses neither. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (is_plain_page(map, addr, len)) {
         return;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "hw/intc/apic.h"
 #include "hw/intc/intctrl.h"
 #include "hw/pci/pci.h"
 #include "monitor/internal.h"
@@ -31,7 +32,7 @@ static MachineInfo *machine_info(const QSchema *s, const QClass *k)
 
     i->name = q_strndup(k->item.name, strlen(k->item.name) - strlen("-machine"));
     i->alias = k->alias ? q_strdup(k->alias) : NULL;
-    i->has_is_default = i->is_default = k->alias && !strcmp(k->alias, "pc");
+    i->has_is_default = i->is_default = machine_is_default(k);
     i->cpu_max = ops->max_cpus ? ops->max_cpus : 1;
     i->deprecated = k->item.stability == STABILITY_DEPRECATED;
     i->default_cpu_type = ops->default_cpu ? q_strdup(ops->default_cpu) : NULL;
@@ -40,7 +41,36 @@ static MachineInfo *machine_info(const QSchema *s, const QClass *k)
     return i;
 }
 
-bool qmp_query_machines(QCallContext *cc, MachineInfoList *ret, Error **errp)
+/* A row's value is JSON; on the command line texts have no quotes and flags are on or off. */
+static char *global_text(const char *json)
+{
+    struct json_object *v = NULL;
+    char *text;
+
+    if (!qjson_parse(json, strlen(json), &v, NULL)) {
+        return q_strdup(json);
+    }
+    text = json_object_is_type(v, json_type_boolean) ? q_strdup(json_object_get_boolean(v) ? "on" : "off")
+           : json_object_is_type(v, json_type_string) ? q_strdup(json_object_get_string(v)) : q_strdup(json);
+    json_object_put(v);
+    return text;
+}
+
+static void add_compat_props(MachineInfo *i, const QClass *k)
+{
+    i->has_compat_props = true;
+    i->compat_props.items = q_calloc(k->num_compat + 1, sizeof(*i->compat_props.items));
+    for (uint32_t n = 0; n < k->num_compat; n++) {
+        CompatProperty *p = q_calloc(1, sizeof(*p));
+
+        p->qom_type = q_strdup(k->compat[n].class_name);
+        p->property = q_strdup(k->compat[n].property);
+        p->value = global_text(k->compat[n].value);
+        i->compat_props.items[i->compat_props.len++] = p;
+    }
+}
+
+bool qmp_query_machines(QCallContext *cc, const QueryMachinesArgs *args, MachineInfoList *ret, Error **errp)
 {
     for (uint32_t i = 0; i < cc->schema->num_classes; i++) {
         const QClass *k = cc->schema->classes[i];
@@ -48,6 +78,9 @@ bool qmp_query_machines(QCallContext *cc, MachineInfoList *ret, Error **errp)
         if (k->kind == QCLASS_MACHINE && !k->abstract) {
             ret->items = q_realloc(ret->items, ret->len + 1, sizeof(*ret->items));
             ret->items[ret->len++] = machine_info(cc->schema, k);
+            if (args->compat_props) {
+                add_compat_props(ret->items[ret->len - 1], k);
+            }
         }
     }
     return true;
@@ -66,21 +99,34 @@ static bool cpu_property(Object *device, const char *name, int64_t *out)
     return ok && *out >= 0;
 }
 
+static CpuInstanceProperties *cpu_place(Vcpu *v)
+{
+    CpuInstanceProperties *p = q_calloc(1, sizeof(*p));
+
+    p->has_socket_id = cpu_property(v->device, "socket-id", &p->socket_id);
+    p->has_die_id = cpu_property(v->device, "die-id", &p->die_id);
+    p->has_module_id = cpu_property(v->device, "module-id", &p->module_id);
+    p->has_core_id = cpu_property(v->device, "core-id", &p->core_id);
+    p->has_thread_id = cpu_property(v->device, "thread-id", &p->thread_id);
+    return p;
+}
+
+static char *cpu_path(Vcpu *v)
+{
+    char *path = v->device ? object_path(v->device) : NULL;
+
+    return path ? path : q_strdup("");
+}
+
 static CpuInfoFast *cpu_info(Vcpu *v)
 {
     CpuInfoFast *i = q_calloc(1, sizeof(*i));
-    char *path = v->device ? object_path(v->device) : NULL;
 
     i->cpu_index = v->index;
-    i->qom_path = path ? path : q_strdup("");
+    i->qom_path = cpu_path(v);
     i->thread_id = v->thread_id;
     i->target = SYS_EMU_TARGET_X86_64;
-    i->props = q_calloc(1, sizeof(*i->props));
-    i->props->has_socket_id = cpu_property(v->device, "socket-id", &i->props->socket_id);
-    i->props->has_die_id = cpu_property(v->device, "die-id", &i->props->die_id);
-    i->props->has_module_id = cpu_property(v->device, "module-id", &i->props->module_id);
-    i->props->has_core_id = cpu_property(v->device, "core-id", &i->props->core_id);
-    i->props->has_thread_id = cpu_property(v->device, "thread-id", &i->props->thread_id);
+    i->props = cpu_place(v);
     return i;
 }
 
@@ -103,6 +149,49 @@ void hmp_print_cpus(QCallContext *cc, const CpuInfoFastList *ret)
         const CpuInfoFast *c = ret->items[i];
         monitor_printf(cc, "%c CPU #%d: thread_id=%d\n", c->cpu_index == monitor_cpu_index(cc) ? '*' : ' ', (int)c->cpu_index,
                        (int)c->thread_id);
+    }
+}
+
+bool qmp_query_hotpluggable_cpus(QCallContext *cc, HotpluggableCPUList *ret, Error **errp)
+{
+    Machine *m = monitor_machine(cc, errp);
+
+    if (m && !machine_functions(m)->default_cpu) {
+        return error_set(errp, "machine does not support hot-plugging CPUs");
+    }
+    for (unsigned i = m ? m->num_vcpus : 0; i-- > 0;) {
+        HotpluggableCPU *c = q_calloc(1, sizeof(*c));
+
+        c->type = q_strdup(m->vcpus[i]->device ? m->vcpus[i]->device->klass->item.name : "");
+        c->vcpus_count = 1;
+        c->props = cpu_place(m->vcpus[i]);
+        c->qom_path = cpu_path(m->vcpus[i]);
+        ret->items = q_realloc(ret->items, ret->len + 1, sizeof(*ret->items));
+        ret->items[ret->len++] = c;
+    }
+    return m;
+}
+
+static void print_id(QCallContext *cc, const char *name, bool has, int64_t id)
+{
+    if (has) {
+        monitor_printf(cc, "    %s: \"%d\"\n", name, (int)id);
+    }
+}
+
+void hmp_print_hotpluggable_cpus(QCallContext *cc, const HotpluggableCPUList *ret)
+{
+    monitor_print(cc, "Hotpluggable CPUs:\n");
+    for (size_t i = 0; i < ret->len; i++) {
+        const HotpluggableCPU *c = ret->items[i];
+
+        monitor_printf(cc, "  type: \"%s\"\n  vcpus_count: \"%d\"\n  qom_path: \"%s\"\n  CPUInstance Properties:\n",
+                       c->type, (int)c->vcpus_count, c->qom_path);
+        print_id(cc, "socket-id", c->props->has_socket_id, c->props->socket_id);
+        print_id(cc, "die-id", c->props->has_die_id, c->props->die_id);
+        print_id(cc, "module-id", c->props->has_module_id, c->props->module_id);
+        print_id(cc, "core-id", c->props->has_core_id, c->props->core_id);
+        print_id(cc, "thread-id", c->props->has_thread_id, c->props->thread_id);
     }
 }
 
@@ -181,6 +270,36 @@ bool hmp_info_tlb(QCallContext *cc, Error **errp)
 bool hmp_info_mem(QCallContext *cc, Error **errp)
 {
     return info_mmu(cc, true, errp);
+}
+
+static void print_lapic(Vcpu *v, void *opaque)
+{
+    PrintJob *job = opaque;
+
+    job->summary = apic_print(v, monitor_print, job->cc);
+}
+
+bool hmp_info_lapic(QCallContext *cc, const InfoLapicHmp *args, Error **errp)
+{
+    Machine *m = monitor_machine(cc, errp);
+    PrintJob job = { .cc = cc };
+    Vcpu *v = NULL;
+
+    if (!m) {
+        return false;
+    }
+    if (args->has_apic_id) {
+        v = apic_vcpu(m, args->apic_id);
+    } else if (!(v = monitor_cpu(cc, errp))) {
+        return false;
+    }
+    if (v) {
+        vcpu_run_on(v, print_lapic, &job);
+    }
+    if (!job.summary) {
+        monitor_print(cc, "Local APIC not available\n");
+    }
+    return true;
 }
 
 bool hmp_info_jit(QCallContext *cc, Error **errp)

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
-#include "monitor/disas.h"
 #include "monitor/hmp.h"
 #include "monitor/internal.h"
 #include "qapi/machine.gen.h"
+#include "util/disas.h"
 #include "util/rcu.h"
 
 enum { PAGE = 4096 };
@@ -155,17 +155,16 @@ static bool instructions(QCallContext *cc, const View *view, uint64_t addr, int 
     for (unsigned len = 1; count > 0 && len; count--, addr += len) {
         uint8_t buf[DISAS_INSN_MAX];
         size_t n = read_insn(view, addr, buf);
-        QBuf b = { 0 };
+        char text[DISAS_TEXT_MAX];
 
-        len = n ? disas_one(d, buf, n, addr, &b) : 0;
+        len = n ? disas_one(d, buf, n, addr, text) : 0;
         if (len) {
-            monitor_print(cc, b.data);
+            monitor_print(cc, text);
         } else {
             monitor_printf(cc, n ? "0x%0*llx: .byte 0x%02x\n" : "0x%0*llx: unable to read memory\n", bits == 64 ? 16 : 8,
                            (unsigned long long)addr, buf[0]);
             len = n ? 1 : 0;
         }
-        qbuf_finish(&b);
     }
     disas_free(d);
     return true;

@@ -108,13 +108,17 @@ static bool unary(Expr *e, int64_t *out)
     }
     e->p++;
     ok = c == '(' ? sum(e, out) : unary(e, out);
+    if (!ok) {
+        return false;
+    }
     blanks(e);
-    if (ok && c == '(' && *e->p++ != ')') {
+    if (c == '(' && *e->p != ')') {
         return error_set(e->errp, "')' expected");
     }
-    *out = !ok ? 0 : c == '-' ? (int64_t)-(uint64_t)*out : c == '~' ? ~*out : *out;
+    e->p += c == '(';
+    *out = c == '-' ? (int64_t)-(uint64_t)*out : c == '~' ? ~*out : *out;
     e->depth--;
-    return ok;
+    return true;
 }
 
 static bool product(Expr *e, int64_t *out)

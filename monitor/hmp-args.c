@@ -177,10 +177,11 @@ static bool take_expr(QCallContext *cc, struct json_object *args, const Arg *a, 
     return true;
 }
 
-static const char *expected(const Arg *a)
+static bool missing(const Arg *a, Error **errp)
 {
-    return a->kind == 'F' ? "filename expected" : a->kind == 'i' || a->kind == 'l' ? "unexpected end of expression"
-                                                                                  : "string expected";
+    error_set(errp, a->kind == 'F' ? "filename expected" : a->kind == 'i' || a->kind == 'l' ? "unexpected end of expression"
+                                                                                            : "string expected");
+    return error_hint(errp, "'%.*s' is missing", a->name_len, a->name);
 }
 
 static bool take(QCallContext *cc, struct json_object *args, const HmpEntry *e, const Arg *a, const char **p, Error **errp)
@@ -270,7 +271,7 @@ static bool parse(QCallContext *cc, const HmpEntry *e, const char *p, struct jso
         } else if (a.kind == '/') {
             ok = take_format(args, &a, &p, errp);
         } else if (!*p) {
-            ok = a.optional ? true : error_set(errp, "%s", expected(&a));
+            ok = a.optional ? true : missing(&a, errp);
         } else {
             ok = take(cc, args, e, &a, &p, errp);
         }

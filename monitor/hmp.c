@@ -137,32 +137,54 @@ static void print_misuse(QCallContext *cc, const HmpEntry *e, Error *err)
     if (extra && strcmp(error_message(err), "')' expected")) {
         monitor_printf(cc, "%s: ", last ? last + 1 : e->name);
     }
-    monitor_printf(cc, "%s\nTry \"help %.*s\" for more information\n", error_message(err), (int)strcspn(e->name, "|"), e->name);
+    monitor_printf(cc, "%s\n", error_message(err));
+    if (error_hint_text(err)) {
+        monitor_printf(cc, "%s\n", error_hint_text(err));
+    }
+    monitor_printf(cc, "Try \"help %.*s\" for more information\n", (int)strcspn(e->name, "|"), e->name);
     error_free(err);
 }
 
-static const char *entry_name(const void *opaque, size_t i)
+static const char *listed(const void *opaque, size_t i)
 {
+    return ((char *const *)opaque)[i];
+}
+
+/* The command nearest to name, without its other spellings ("stop|s"); free() it. NULL: none is near. */
+static char *nearest(const QSchema *s, const char *name)
+{
+    size_t n = s->num_commands + s->num_hmp;
+    char **names = q_calloc(n, sizeof(*names)), *found;
+    const char *near;
     HmpEntry e;
 
-    return hmp_entry(opaque, i, &e) ? e.name : NULL;
+    for (size_t i = 0; hmp_entry(s, i, &e); i++) {
+        names[i] = e.name ? q_strndup(e.name, strcspn(e.name, "|")) : NULL;
+    }
+    near = qsuggest(name, listed, names, n);
+    found = near ? q_strdup(near) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        free(names[i]);
+    }
+    free(names);
+    return found;
 }
 
 static void print_unknown(QCallContext *cc, const char *start, const char *end)
 {
     size_t n;
-    char *name;
-    const char *near;
+    char *name, *near;
 
     start += strspn(start, " \t");
     for (n = end - start; n && isspace((unsigned char)start[n - 1]); n--) {
     }
     name = q_strndup(start, n);
-    near = qsuggest(name, entry_name, cc->schema, cc->schema->num_commands + cc->schema->num_hmp);
+    near = nearest(cc->schema, name);
     monitor_printf(cc, "unknown command: '%s'\n", name);
     if (near && n > 3) { /* every word of three letters is near to another */
-        monitor_printf(cc, "Did you mean '%.*s'?\n", (int)strcspn(near, "|"), near);
+        monitor_printf(cc, "Did you mean '%s'?\n", near);
     }
+    free(near);
     free(name);
 }
 

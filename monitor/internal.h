@@ -55,6 +55,8 @@ struct MonitorSet {
     Clock *clock;
     List monitors;
     List fds;              /* NamedFd */
+    List fdsets;           /* cmd-fdset.c */
+    List keys;             /* cmd-input.c: what is pressed or waits for it */
     HmpFormat format;      /* of the last x, xp or print: what the next one takes when it says none */
     List throttled;        /* events.c */
     Mutex lock;            /* LOCK_LEAF */
@@ -79,6 +81,14 @@ void hmp_start(Monitor *m);
 extern const ChardevHandlers hmp_handlers;
 void hmp_run_line(Monitor *m, const char *line);
 void hmp_complete(void *opaque, const char *line, Readline *rl);
+
+/* cmd-fdset.c, cmd-input.c */
+void fdsets_finish(MonitorSet *set);
+void keys_finish(MonitorSet *set);
+
+/* cmd-fdset.c, cmd-input.c */
+void fdsets_finish(MonitorSet *set);
+void keys_finish(MonitorSet *set);
 
 /* events.c */
 void events_init(MonitorSet *set);

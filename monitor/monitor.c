@@ -178,6 +178,8 @@ MonitorSet *monitors_new(const MonitorHost *host, void *program, const QSchema *
     set->clock = chardevs->clock;
     list_init(&set->monitors);
     list_init(&set->fds);
+    list_init(&set->fdsets);
+    list_init(&set->keys);
     mutex_init(&set->lock, LOCK_LEAF);
     events_init(set);
     return set;
@@ -236,6 +238,8 @@ void monitors_free(MonitorSet *set)
         free(f->name);
         free(f);
     }
+    fdsets_finish(set);
+    keys_finish(set);
     events_finish(set);
     mutex_finish(&set->lock);
     free(set);

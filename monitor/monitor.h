@@ -68,5 +68,9 @@ char *monitor_run_hmp(QCallContext *cc, const char *line, bool has_cpu, int64_t 
 
 /* A descriptor that a client passed and named (getfd), given to the caller; -1 with errp set. */
 int monitors_take_fd(MonitorSet *set, const char *name, Error **errp);
+/* Takes fd into descriptor set id, a new one when negative; its id. */
+int64_t monitors_add_fd(MonitorSet *set, int fd, int64_t id, const char *opaque);
+/* What opening /dev/fdset/ID with these flags of open() gives, the caller's; -1 with errp set. */
+int monitors_open_fdset(MonitorSet *set, int64_t id, int flags, Error **errp);
 
 #endif

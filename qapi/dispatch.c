@@ -1,6 +1,7 @@
 /* QMP requests, replies and events: see qapi/dispatch.h. Texts of errors are those QMP clients know. */
 #include "qapi/dispatch.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -186,6 +187,28 @@ static bool run(QCallContext *cc, struct json_object *request, struct json_objec
     return true;
 }
 
+/* Message and hints as one line: "Parameter 'x' is unexpected. Did you mean 'y'?" People read it in the client's message. */
+static struct json_object *description(const Error *err)
+{
+    QBuf b = { 0 };
+    const char *hint = error_hint_text(err);
+    struct json_object *text;
+
+    qbuf_str(&b, error_message(err));
+    while (hint && *hint) {
+        size_t n = strcspn(hint, "\n");
+
+        if (n) {
+            qbuf_str(&b, ispunct((unsigned char)b.data[b.len - 1]) && !strchr("'\")", b.data[b.len - 1]) ? " " : ". ");
+            qbuf_add(&b, hint, n);
+        }
+        hint += n + (hint[n] == '\n');
+    }
+    text = json_object_new_string_len(b.data, (int)b.len);
+    qbuf_finish(&b);
+    return text;
+}
+
 struct json_object *qmp_error_reply(Error *err, bool has_id, struct json_object *id)
 {
     struct json_object *reply = json_object_new_object(), *e = json_object_new_object();
@@ -194,7 +217,7 @@ struct json_object *qmp_error_reply(Error *err, bool has_id, struct json_object 
         qjson_add(reply, "id", json_object_get(id));
     }
     qjson_add(e, "class", json_object_new_string(error_class_name(error_class(err))));
-    qjson_add(e, "desc", json_object_new_string(error_message(err)));
+    qjson_add(e, "desc", description(err));
     error_free(err);
     return qjson_add(reply, "error", e);
 }

@@ -45,7 +45,7 @@ bool qcommand_is_allowed(QCallContext *cc, const QCommand *cmd, Error **errp);
 /*
  * Checks the phase, reads args (NULL: none; text: leaves may be command-line text) and calls the command.
  * *ret, when the command returns something, gets the value, to be freed by qcommand_ret_free(); else NULL.
- * `ret` of QCommand.hmp_print is this *ret.
+ * QCommand.hmp_print takes the address of this *ret when the type is a pointer (structs, str), else *ret itself.
  */
 bool qcommand_call(QCallContext *cc, const QCommand *cmd, struct json_object *args, bool text, void **ret,
                    Error **errp);

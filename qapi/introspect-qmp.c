@@ -5,13 +5,16 @@
 
 #include "qapi/introspect.h"
 #include "qapi/introspect-item.h"
+#include "qapi/introspect-rest.h"
 #include "qapi/json.h"
 
 /* The types reached so far; the index of a type is its masked name. Index 0 is the empty object. */
 typedef struct {
+    const QSchema *schema;
     const QType **types;
     size_t len, cap;
     bool masked;
+    RestTypes rest;
 } Reach;
 
 static const QType empty = { .item = { .name = "q_empty", .doc = "No members." }, .kind = QK_STRUCT };
@@ -84,7 +87,7 @@ static struct json_object *type_name(Reach *r, const QType *t)
     QBuf b = { 0 };
     struct json_object *j;
 
-    t = t ? t : &empty;
+    t = !t ? &empty : t->rest ? rest_union(&r->rest, r->schema, t) : t;
     reach(r, t);
     for (; is_list(t); t = t->element) {
         qbuf_char(&b, '[');
@@ -212,7 +215,7 @@ static struct json_object *command_info(Reach *r, const QCommand *c)
 struct json_object *qintrospect_qmp(const QSchema *s, bool masked)
 {
     struct json_object *all = json_object_new_array();
-    Reach r = { .masked = masked };
+    Reach r = { .schema = s, .masked = masked };
 
     reach(&r, &empty);
     for (uint32_t i = 0; i < s->num_commands; i++) {
@@ -228,5 +231,6 @@ struct json_object *qintrospect_qmp(const QSchema *s, bool masked)
         json_object_array_add(all, type_info(&r, r.types[i]));
     }
     free(r.types);
+    rest_types_finish(&r.rest);
     return all;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qapi/introspect-item.h"
+#include "qapi/introspect-rest.h"
 #include "qapi/json.h"
 #include "qapi/schema.h"
 #include "qapi/visit.h"
@@ -219,50 +220,93 @@ static const char *parameter_type(const QType *t)
            : "string";
 }
 
-static void add_parameters(struct json_object *list, const QType *t)
+static bool has_parameter(struct json_object *list, const char *name)
 {
-    for (uint32_t i = 0; i < t->num_members; i++) {
-        const QMember *m = &t->members[i];
-        struct json_object *o = qjson_add(json_object_new_object(), "name", str(m->item.name));
-        char *doc = qitem_summary(&m->item);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *v;
 
-        qjson_add(o, "type", str(parameter_type(m->type)));
-        qjson_add(o, "help", str(doc));
-        if (m->default_text && !m->default_is_expr) {
-            qjson_add(o, "default", str(m->default_text));
+        if (json_object_object_get_ex(json_object_array_get_idx(list, i), "name", &v) && !strcmp(json_object_get_string(v), name)) {
+            return true;
         }
-        json_object_array_add(list, o);
-        free(doc);
+    }
+    return false;
+}
+
+static void add_parameter(struct json_object *list, const QMember *m)
+{
+    struct json_object *o;
+    char *doc;
+
+    if (has_parameter(list, m->item.name)) {
+        return;
+    }
+    o = qjson_add(json_object_new_object(), "name", str(m->item.name));
+    doc = qitem_summary(&m->item);
+    qjson_add(o, "type", str(parameter_type(m->type)));
+    qjson_add(o, "help", str(doc));
+    if (m->default_text && !m->default_is_expr) {
+        qjson_add(o, "default", str(m->default_text));
+    }
+    json_object_array_add(list, o);
+    free(doc);
+}
+
+static void take_parameter(void *opaque, const QMember *m, QPropKind kind)
+{
+    if (kind != QPROP_INFO) {
+        add_parameter(opaque, m);
+    }
+}
+
+/* Members of all branches, and of the classes that it may name; but devices and objects have device-list-properties for that. */
+static void add_parameters(const QSchema *s, struct json_object *list, const QType *t)
+{
+    bool open = t->rest && t->rest->class_kind != QCLASS_DEVICE && t->rest->class_kind != QCLASS_OBJECT;
+
+    for (uint32_t i = 0; i < t->num_members; i++) {
+        add_parameter(list, &t->members[i]);
     }
     for (uint32_t i = 0; i < t->num_branches; i++) {
         if (t->branches[i].type && t->kind == QK_UNION) {
-            add_parameters(list, t->branches[i].type);
+            add_parameters(s, list, t->branches[i].type);
         }
     }
+    for (uint32_t i = 0; open && i < s->num_classes; i++) {
+        if (rest_class_name(t, s->classes[i])) {
+            qclass_each_property(s->classes[i], take_parameter, list);
+        }
+    }
+}
+
+/* Clients know some options by the name of their group in config files. */
+static const char *group_of(const QOption *o)
+{
+    return o->config_group ? o->config_group : o->item.name;
 }
 
 struct json_object *qintrospect_options(const QSchema *s, const char *option, Error **errp)
 {
     struct json_object *all;
 
-    if (option && !qschema_option(s, option)) {
-        error_set(errp, "invalid option name: %s", option);
-        return NULL;
-    }
     all = json_object_new_array();
     for (uint32_t i = 0; i < s->num_options; i++) {
         const QOption *o = s->options[i];
         struct json_object *e, *list;
 
-        if (option ? strcmp(option, o->item.name) != 0 : !o->args) {
+        if (option ? strcmp(option, group_of(o)) != 0 : !o->args) {
             continue;
         }
         list = json_object_new_array();
         if (o->args) {
-            add_parameters(list, o->args);
+            add_parameters(s, list, o->args);
         }
         e = qjson_add(json_object_new_object(), "parameters", list);
-        json_object_array_add(all, qjson_add(e, "option", str(o->item.name)));
+        json_object_array_add(all, qjson_add(e, "option", str(group_of(o))));
+    }
+    if (option && !json_object_array_length(all)) {
+        json_object_put(all);
+        error_set(errp, "invalid option name: %s", option);
+        return NULL;
     }
     return all;
 }

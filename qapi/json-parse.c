@@ -363,7 +363,8 @@ static bool parse_items(Text *t, struct json_object *into, bool is_list, Error *
         t->p++;
         skip_space(t);
         if (peek(t) == close) {
-            return error_set(errp, "JSON parse error, expecting value");
+            error_set(errp, "JSON parse error, expecting value");
+            return error_hint(errp, "There is a comma too many before '%c'", close);
         }
     }
     return false;

@@ -372,18 +372,25 @@ struct json_object *qkeyval_to_json(const QKeyval *kv, const QType *t, Error **e
     return made;
 }
 
+bool qkeyval_is_text(const QKeyval *kv)
+{
+    bool text = kv->len == 0;
+
+    for (size_t i = 0; i < kv->len; i++) {
+        text |= kv->items[i].value != NULL;
+    }
+    return text;
+}
+
 bool qkeyval_read(const QKeyval *kv, const QType *t, void *out, const QRefResolver *refs, Error **errp)
 {
     struct json_object *j = qkeyval_to_json(kv, t, errp);
-    bool strict = kv->len > 0, ok;
+    bool ok;
 
     if (!j) {
         return false;
     }
-    for (size_t i = 0; i < kv->len; i++) {
-        strict &= !kv->items[i].value;
-    }
-    ok = (strict ? qvalue_from_json : qvalue_from_text)(t, j, out, refs, errp);
+    ok = (qkeyval_is_text(kv) ? qvalue_from_text : qvalue_from_json)(t, j, out, refs, errp);
     json_object_put(j);
     return ok;
 }

@@ -48,6 +48,9 @@ void qkeyval_finish(QKeyval *kv);
 /* Nested JSON with text for leaves; t (or NULL) says what is a list. Owned; NULL: *errp is set. */
 struct json_object *qkeyval_to_json(const QKeyval *kv, const QType *t, Error **errp);
 
+/* False: every item was JSON, whose types are to be right as they are. */
+bool qkeyval_is_text(const QKeyval *kv);
+
 /* The value of struct type t. As qvalue_from_text, strict as JSON when every item was JSON. */
 bool qkeyval_read(const QKeyval *kv, const QType *t, void *out, const QRefResolver *refs, Error **errp);
 
@@ -67,23 +70,32 @@ typedef struct {
 } QOptionRecord;
 
 /* The command line, in order. */
-typedef struct {
+typedef struct QOptions {
     const QSchema *schema;
     size_t len;
     QOptionRecord **items;
     QBuf warnings;
+    /* Adds an option of a config file, with its argument as on the command line. NULL: qoptions_add. */
+    bool (*add)(struct QOptions *o, const QOption *option, const char *arg, const char *origin, Error **errp);
 } QOptions;
 
 void qoptions_init(QOptions *o, const QSchema *schema);
 void qoptions_finish(QOptions *o);
 /* -NAME ARG; arg NULL for an option without argument. */
 bool qoptions_add(QOptions *o, const QOption *option, const char *arg, const char *origin, Error **errp);
+/* Forgets all records of an option. */
+void qoptions_remove(QOptions *o, const char *name);
 QOptionRecord *qoptions_find(const QOptions *o, const char *name, const char *id); /* id NULL: the first */
 /* -set GROUP.ID.KEY=VALUE */
 bool qoptions_set(QOptions *o, const char *text, const char *origin, Error **errp);
-/* -readconfig: text of a file; name for messages. -writeconfig: the same back. */
+/*
+ * -readconfig: text of a file; name for messages. Sections [group "id"] with key = "value", or, when it begins with {, JSON: a member
+ * for each option, its value an object (or a list of them), a text as it stands on the command line, or true.
+ * -writeconfig: the same back, as sections or as JSON.
+ */
 bool qoptions_read_config(QOptions *o, const char *text, const char *name, Error **errp);
 bool qoptions_write_config(const QOptions *o, QBuf *out, Error **errp);
+void qoptions_write_json(const QOptions *o, QBuf *out);
 /* The typed argument of r; the option has args. */
 bool qoption_read(const QOptionRecord *r, void *out, const QRefResolver *refs, Error **errp);
 

@@ -1,9 +1,9 @@
 /* Records of the command line and of config files: see qapi/keyval.h. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "qapi/keyval.h"
+#include "qapi/options.h"
 #include "qapi/schema.h"
 
 void qoptions_init(QOptions *o, const QSchema *schema)
@@ -11,7 +11,7 @@ void qoptions_init(QOptions *o, const QSchema *schema)
     *o = (QOptions){ .schema = schema };
 }
 
-static void record_free(QOptionRecord *r)
+void qoption_record_free(QOptionRecord *r)
 {
     if (r) {
         free(r->id);
@@ -23,11 +23,25 @@ static void record_free(QOptionRecord *r)
 void qoptions_finish(QOptions *o)
 {
     for (size_t i = 0; i < o->len; i++) {
-        record_free(o->items[i]);
+        qoption_record_free(o->items[i]);
     }
     free(o->items);
     qbuf_finish(&o->warnings);
     *o = (QOptions){ 0 };
+}
+
+void qoptions_remove(QOptions *o, const char *name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < o->len; i++) {
+        if (!strcmp(o->items[i]->option->item.name, name)) {
+            qoption_record_free(o->items[i]);
+        } else {
+            o->items[kept++] = o->items[i];
+        }
+    }
+    o->len = kept;
 }
 
 QOptionRecord *qoptions_find(const QOptions *o, const char *name, const char *id)
@@ -41,8 +55,7 @@ QOptionRecord *qoptions_find(const QOptions *o, const char *name, const char *id
     return NULL;
 }
 
-/* Takes r on success. */
-static bool append_record(QOptions *o, QOptionRecord *r, Error **errp)
+bool qoptions_append(QOptions *o, QOptionRecord *r, Error **errp)
 {
     const char *id = r->option->takes_id ? qkeyval_get(&r->kv, "id") : NULL;
 
@@ -81,9 +94,9 @@ bool qoptions_add(QOptions *o, const QOption *option, const char *arg, const cha
         r->option = option;
     }
     if ((arg && !qkeyval_parse(&r->kv, arg, option->implied_key, option->args, origin, errp)) ||
-        (is_new && !append_record(o, r, errp))) {
+        (is_new && !qoptions_append(o, r, errp))) {
         if (is_new) {
-            record_free(r);
+            qoption_record_free(r);
         }
         return false;
     }
@@ -114,171 +127,6 @@ bool qoptions_set(QOptions *o, const char *text, const char *origin, Error **err
     free(id);
     free(key);
     return r;
-}
-
-/* ---- config files ---- */
-
-typedef struct {
-    QOptions *o;
-    const char *name;       /* of the file */
-    int line;
-    QOptionRecord *record;  /* of the section we are in, not in o yet when is_new */
-    bool is_new;
-} Config;
-
-static bool config_error(const Config *c, const char *what, Error **errp)
-{
-    return error_set(errp, "%s:%d: %s", c->name, c->line, what);
-}
-
-static bool end_section(Config *c, Error **errp)
-{
-    QOptionRecord *r = c->record;
-    bool ok = true;
-
-    if (r && c->is_new) {
-        ok = append_record(c->o, r, errp);
-        if (!ok) {
-            error_prepend(errp, "%s: ", c->name);
-            record_free(r);
-        }
-    }
-    c->record = NULL;
-    return ok;
-}
-
-/* group "id"] or group]; s is the line after its [, without blanks around it. */
-static bool begin_section(Config *c, const char *s, const char *origin, Error **errp)
-{
-    size_t len = strlen(s), n = strcspn(s, " \t]\"");
-    const char *quote = strchr(s, '"'), *end = strrchr(s, '"');
-    const QOption *option;
-    char *group;
-
-    if (!n || s[len - 1] != ']' || (quote && (end == quote || end != s + len - 2))) {
-        return config_error(c, "a section is [group] or [group \"id\"]", errp);
-    }
-    group = q_strndup(s, n);
-    option = qschema_option(c->o->schema, group);
-    if (!option || !option->args) {
-        error_set(errp, "%s:%d: There is no option group '%s'", c->name, c->line, group);
-        free(group);
-        return false;
-    }
-    free(group);
-    c->record = option->repeatable ? NULL : qoptions_find(c->o, option->item.name, NULL);
-    c->is_new = !c->record;
-    if (c->is_new) {
-        c->record = q_calloc(1, sizeof(*c->record));
-        c->record->option = option;
-    }
-    if (quote) {
-        char *id = q_strndup(quote + 1, end - quote - 1);
-        qkeyval_add(&c->record->kv, "id", id, origin);
-        free(id);
-    }
-    return true;
-}
-
-/* key = "value": the value ends at the line's last quote, so that nothing in it needs an escape. */
-static bool config_item(Config *c, const char *s, const char *origin, Error **errp)
-{
-    size_t n = strcspn(s, " \t=");
-    const char *p = s + n + strspn(s + n, " \t"), *end = strrchr(s, '"');
-    char *key, *value;
-
-    if (!c->record) {
-        return config_error(c, "no group defined", errp);
-    }
-    p += *p == '=' ? 1 + strspn(p + 1, " \t") : 0;
-    if (!n || *p != '"' || end == p || end[1]) {
-        return config_error(c, "an item is key = \"value\"", errp);
-    }
-    key = q_strndup(s, n);
-    value = q_strndup(p + 1, end - p - 1);
-    qkeyval_add(&c->record->kv, key, value, origin);
-    free(key);
-    free(value);
-    return true;
-}
-
-static bool config_line(Config *c, char *s, Error **errp)
-{
-    QBuf origin = { 0 };
-    bool ok = true;
-
-    s += strspn(s, " \t");
-    for (size_t n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--) {
-        s[n - 1] = 0;
-    }
-    qbuf_printf(&origin, "%s:%d", c->name, c->line);
-    if (*s == '[') {
-        ok = end_section(c, errp) && begin_section(c, s + 1, origin.data, errp);
-    } else if (*s && *s != '#') {
-        ok = config_item(c, s, origin.data, errp);
-    }
-    qbuf_finish(&origin);
-    return ok;
-}
-
-bool qoptions_read_config(QOptions *o, const char *text, const char *name, Error **errp)
-{
-    Config c = { .o = o, .name = name };
-    bool ok = true;
-
-    while (ok && *text) {
-        size_t n = strcspn(text, "\n");
-        char *line = q_strndup(text, n);
-
-        c.line++;
-        ok = config_line(&c, line, errp);
-        free(line);
-        text += n + (text[n] == '\n');
-    }
-    if (!ok && c.record && c.is_new) {
-        record_free(c.record);
-    }
-    return ok && end_section(&c, errp);
-}
-
-static bool write_record(const QOptionRecord *r, QBuf *out, Error **errp)
-{
-    QKeyval flat = { 0 };
-    QBuf text = { 0 };
-    bool ok;
-
-    qkeyval_write(&r->kv, &text); /* JSON becomes dotted keys */
-    ok = qkeyval_parse(&flat, text.data ? text.data : "", NULL, NULL, NULL, errp);
-    qbuf_finish(&text);
-    qbuf_printf(out, r->id ? "[%s \"%s\"]\n" : "[%s]\n", r->option->item.name, r->id);
-    for (size_t i = 0; ok && i < flat.len; i++) {
-        const QKeyvalItem *it = &flat.items[i];
-        if (strchr(it->value, '\n')) {
-            ok = error_set(errp, "'%s' of %s has a line break, which a config file can't hold", it->key,
-                           r->option->item.name);
-        } else if (!r->id || strcmp(it->key, "id")) {
-            qbuf_printf(out, "  %s = \"%s\"\n", it->key, it->value);
-        }
-    }
-    qbuf_char(out, '\n');
-    qkeyval_finish(&flat);
-    return ok;
-}
-
-bool qoptions_write_config(const QOptions *o, QBuf *out, Error **errp)
-{
-    QBuf b = { 0 };
-
-    qbuf_str(&b, "# qemu config file\n\n");
-    for (size_t i = 0; i < o->len; i++) {
-        if (o->items[i]->option->args && !write_record(o->items[i], &b, errp)) {
-            qbuf_finish(&b);
-            return false;
-        }
-    }
-    qbuf_add(out, b.data, b.len);
-    qbuf_finish(&b);
-    return true;
 }
 
 bool qoption_read(const QOptionRecord *r, void *out, const QRefResolver *refs, Error **errp)

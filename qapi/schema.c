@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The row of `name` in a sorted list of pointers to rows that begin with their QItem, or NULL. */
 static const void *find(const void *list, uint32_t n, const char *name)
@@ -111,10 +112,28 @@ static unsigned distance(const char *a, const char *b)
     return last[nb];
 }
 
+/* A word cut short, or with more at its end: the name that differs least in length. */
+static const char *suggest_prefix(const char *word, const char *(*get)(const void *opaque, size_t i), const void *opaque, size_t n)
+{
+    size_t len = strlen(word), best = SIZE_MAX;
+    const char *found = NULL;
+
+    for (size_t i = 0; len >= 3 && i < n; i++) {
+        const char *name = get(opaque, i);
+        size_t nlen = name ? strlen(name) : 0, common = nlen < len ? nlen : len, apart = nlen < len ? len - nlen : nlen - len;
+
+        if (common >= 3 && 2 * common >= len && apart < best && !strncasecmp(word, name, common)) {
+            best = apart;
+            found = name;
+        }
+    }
+    return found;
+}
+
 const char *qsuggest(const char *word, const char *(*get)(const void *opaque, size_t i), const void *opaque, size_t n)
 {
     size_t len = strlen(word);
-    unsigned limit = len < 3 ? 1 : len < 6 ? 2 : 3, best = limit + 1;
+    unsigned limit = len < 4 ? 1 : len < 6 ? 2 : 3, best = limit + 1;
     const char *found = NULL;
 
     if (len > LONGEST) {
@@ -133,6 +152,10 @@ const char *qsuggest(const char *word, const char *(*get)(const void *opaque, si
             best = d;
             found = name;
         }
+    }
+    if (!found || best > 1) { /* one wrong letter is surer than a missing half */
+        const char *prefix = suggest_prefix(word, get, opaque, n);
+        found = prefix ? prefix : found;
     }
     return found;
 }

@@ -182,7 +182,7 @@ typedef struct {
     /* HMP spelling, or NULL: "info status", "stop|s"; arguments as `name:type` letters. */
     const char *hmp_name;
     const char *hmp_args;
-    /* Prints *ret, the value `call` returned, as HMP text; NULL: prints nothing. */
+    /* Prints what `call` put at `ret`, by its address (Foo *const *, char *const *, const FooList *); NULL: prints nothing. */
     void (*hmp_print)(QCallContext *cc, const void *ret);
     const char *example;  /* JSON of a call that the tests run; NULL only for quit-like commands */
 } QCommand;
@@ -241,6 +241,7 @@ typedef struct {
     const char *example;
     bool repeatable;             /* each use is a record of its own; else later ones merge */
     bool takes_id;
+    const char *config_group;    /* of it in config files and query-command-line-options; NULL: its name */
     const char *sugar;           /* expansion text: "-chardev stdio,..."; NULL when not sugar */
     uint32_t phase;              /* PHASE_*: when the record is applied */
 } QOption;

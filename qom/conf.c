@@ -39,7 +39,7 @@ static bool hint(QomTree *tree, const char *word, const char **names, size_t n, 
     const char *near = tree->values->suggest(word, string_at, names, n);
 
     if (near) {
-        error_hint(errp, "did you mean '%s'?", near);
+        error_hint(errp, "Did you mean '%s'?", near);
     }
     free(names);
     return false;
@@ -202,7 +202,18 @@ static bool lay_globals(Build *b, Error **errp)
     return true;
 }
 
-static bool lay_user(Build *b, struct json_object *user, Error **errp)
+/* Clients know one text for what is typed by the schema of a command, and another for what is a device's or machine's. */
+static bool unknown_property(const Build *b, const char *name, bool text, Error **errp)
+{
+    if (b->klass->kind != QCLASS_OBJECT && b->klass->kind != QCLASS_CHARDEV) {
+        error_set(errp, "Property '%s.%s' not found", b->klass->item.name, name);
+    } else {
+        error_set(errp, text ? "Invalid parameter '%s'" : "Parameter '%s' is unexpected", name);
+    }
+    return hint_property(b->tree, b->klass, name, errp);
+}
+
+static bool lay_user(Build *b, struct json_object *user, bool text, Error **errp)
 {
     struct json_object_iter it;
 
@@ -212,8 +223,7 @@ static bool lay_user(Build *b, struct json_object *user, Error **errp)
     json_object_object_foreachC(user, it)
     {
         if (!lay(b, it.key, it.val, ORIGIN_USER)) {
-            error_set(errp, "Parameter '%s' is unexpected", it.key);
-            return hint_property(b->tree, b->klass, it.key, errp);
+            return unknown_property(b, it.key, text, errp);
         }
     }
     return true;
@@ -247,7 +257,7 @@ bool qom_conf_build(QomTree *tree, const QClass *klass, struct json_object *user
     }
     b.origins = c.origins = qom_alloc(b.parts.first_origin[b.parts.num], 1);
     lay_compat(&b);
-    ok = lay_globals(&b, errp) && lay_user(&b, user, errp) && read_parts(&b, text, &c, errp);
+    ok = lay_globals(&b, errp) && lay_user(&b, user, text, errp) && read_parts(&b, text, &c, errp);
     for (unsigned i = 0; i < b.parts.num; i++) {
         json_object_put(b.json[i]);
     }
@@ -342,7 +352,7 @@ void qom_add_global(QomTree *tree, const char *class_name, const char *property,
     tree->globals[tree->num_globals++] = (QomGlobal){
         .class_name = qom_strdup(class_name),
         .property = qom_strdup(property),
-        .value = json_object_get(value),
+        .value = value,
     };
 }
 

@@ -309,7 +309,6 @@ static void test_layers(void)
     for (size_t i = 0; i < G_N_ELEMENTS(globals); i++) {
         j = json_object_new_string(globals[i][2]);
         qom_add_global(tree, globals[i][0], globals[i][1], j);
-        json_object_put(j);
     }
     o = add(tree, "thing", "a", "{'label': 'user', 'fail': 0}", &error_abort);
     j = object_conf_json(o, ORIGIN_CLASS);
@@ -342,7 +341,6 @@ static void test_bad_globals(void)
         Error *err = NULL;
 
         qom_add_global(tree, "thing", cases[i][0], j);
-        json_object_put(j);
         g_assert_null(add(tree, "thing", "a", NULL, &err));
         assert_error(err, cases[i][2]);
         qom_tree_free(tree);
@@ -355,7 +353,6 @@ static void test_alias_global(void)
     struct json_object *j = json_object_new_string("2");
 
     qom_add_global(tree, "gizmo", "parts", j);
-    json_object_put(j);
     g_assert_nonnull(object_child(add(tree, "gadget", "g", NULL, &error_abort), "part[1]"));
     qom_tree_free(tree);
 }
@@ -549,7 +546,6 @@ static void test_values_of_program(void)
     Object *o;
 
     qom_add_global(tree, "thing", "size", j);
-    json_object_put(j);
     add(tree, "thing", "a", "{'label': 'x'}", &error_abort);
     o = add(tree, "gadget", "b", "{'peer': 'a', 'parts': 1}", &error_abort);
     assert_get(tree, "b", "size", "16");
@@ -570,10 +566,10 @@ static void test_values_of_program(void)
     g_assert_true(((Thing *)o)->control.helper == object_child(qom_objects(tree), "a"));
     json_object_put(j);
     g_assert_null(add(tree, "gadgte", "c", NULL, &err));
-    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'gadget'?");
+    g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'gadget'?");
     assert_error(err, "Parameter 'qom-type' does not accept value 'gadgte'");
     g_assert_null(add(tree, "thing", "c", "{'lable': 'x'}", &err));
-    g_assert_cmpstr(error_hint_text(err), ==, "did you mean 'label'?");
+    g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'label'?");
     assert_error(err, "Parameter 'lable' is unexpected");
     g_assert_null(add(tree, "thing", "c", "{'peer': 'b', 'label': 5}", &err));
     assert_error(err, "Invalid parameter type for 'label', expected: string");

@@ -245,7 +245,7 @@ QomOrigin object_origin(Object *o, const char *property);
 
 /* Values of the machine type's compat list for objects made from now on; compat outlives the tree. */
 void qom_set_compat(QomTree *tree, const QCompat *compat, uint32_t num);
-/* -global: value is what the option has, text or JSON (a reference is taken). Errors come when a class uses it. */
+/* -global: value is what the option has, text or JSON, and becomes the tree's. Errors come when a class uses it. */
 void qom_add_global(QomTree *tree, const char *class_name, const char *property, struct json_object *value);
 /* Calls warn with one line for each global that nothing has used. */
 void qom_unused_globals(QomTree *tree, void (*warn)(void *opaque, const char *text), void *opaque);

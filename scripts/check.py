@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Builds Kestrel and runs all its tests.
 
-usage: scripts/check [--sanitize] [--build DIR] [TEST...]
+usage: scripts/check [--sanitize] [--long] [--build DIR] [TEST...]
 
   --sanitize   build under AddressSanitizer and UndefinedBehaviorSanitizer
+  --long       also the tests that take minutes: boots from every medium with every size, a hundred boots in a row (KESTREL_BOOTS:
+               how many)
   --build DIR  build folder (default: build, or build-asan with --sanitize)
   TEST         names or suites of meson tests; default: all of them
 
@@ -55,6 +57,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--sanitize", action="store_true")
+    ap.add_argument("--long", action="store_true")
     ap.add_argument("--build")
     ap.add_argument("tests", nargs="*")
     args = ap.parse_args()
@@ -65,6 +68,9 @@ def main():
     env.setdefault("CCACHE_DIR", str(pathlib.Path.home() / ".cache/ccache"))
     env["ASAN_OPTIONS"] = "detect_stack_use_after_return=0:" + env.get("ASAN_OPTIONS", "")
     env["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1:" + env.get("UBSAN_OPTIONS", "")
+    multiplier = ["--timeout-multiplier", "6"] if args.long else []
+    if args.long:
+        env["KESTREL_LONG"] = "1"
     options = ["-Db_sanitize=address,undefined", "-Db_lundef=false"] if args.sanitize else []
     if not (ROOT / build / "build.ninja").exists():
         if not run("meson", "setup", build, *options, env=env):
@@ -74,7 +80,7 @@ def main():
     failed_checks = [c for c in STATIC_CHECKS if not run(c)]
     log = ROOT / build / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    run("meson", "test", "-C", build, "--quiet", "--num-processes", "2", *args.tests, env=env)
+    run("meson", "test", "-C", build, "--quiet", "--num-processes", "2", *multiplier, *args.tests, env=env)
     if not log.exists():
         print("no test ran; meson test -C", build, "--list shows their names")
         return 1

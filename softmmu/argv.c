@@ -155,11 +155,12 @@ static bool add(QOptions *o, const QOption *opt, const char *arg, const char *or
 
 static bool unknown(const QSchema *s, const char *name, const char *arg, Error **errp)
 {
+    const QEnumValue *missing = qtype_enum_value(&qtype_MissingOption, name);
     const char *near;
 
-    if (qtype_enum_value(&qtype_MissingOption, name)) {
+    if (missing) {
         error_set(errp, "%s: this option of QEMU is not here yet", arg);
-        return false;
+        return error_hint(errp, "%s", missing->item.doc);
     }
     near = qsuggest_option(s, name);
     error_set(errp, "%s: invalid option", arg);
@@ -167,6 +168,14 @@ static bool unknown(const QSchema *s, const char *name, const char *arg, Error *
         error_hint(errp, "Did you mean '-%s'?", near);
     }
     return false;
+}
+
+/* "isa-serial,,id=x" names a driver that has a comma: not what was meant. */
+static void explain_commas(const char *text, Error **errp)
+{
+    if (errp && *errp && strstr(text, ",,")) {
+        error_hint(errp, "Two commas are one comma inside a value; one alone separates");
+    }
 }
 
 static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **errp)
@@ -190,6 +199,7 @@ static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **err
     }
     ok = add(o, opt, value, origin.data, errp);
     if (!ok) {
+        explain_commas(origin.data, errp);
         error_prepend(errp, "%s: ", origin.data);
     }
     qbuf_finish(&origin);
@@ -198,6 +208,7 @@ static bool add_argument(QOptions *o, int argc, char **argv, int *i, Error **err
 
 bool argv_parse(QOptions *o, int argc, char **argv, Error **errp)
 {
+    o->add = add;
     for (int i = 1; i < argc; i++) {
         bool is_option = argv[i][0] == '-' && argv[i][1];
 
@@ -235,5 +246,6 @@ const char *record_origin(const QOptionRecord *r)
 
 bool prefix_origin(const QOptionRecord *r, Error **errp)
 {
+    explain_commas(record_origin(r), errp);
     return error_prepend(errp, "%s: ", record_origin(r));
 }

@@ -13,6 +13,7 @@
 #include "qapi/json.h"
 #include "qapi/schema.h"
 #include "softmmu/options.gen.h"
+#include "target/i386/models.h"
 
 /* ---- What devices and boards ask for ---- */
 
@@ -44,6 +45,11 @@ static void request_suspend(Machine *m)
 static void guest_panicked(Machine *m, struct json_object *info)
 {
     run_guest_panicked(&system_of(m)->run, info);
+}
+
+static void warn(Machine *m, const char *text)
+{
+    system_warn(system_of(m), text);
 }
 
 static Object *serial(Machine *m, unsigned n)
@@ -120,6 +126,7 @@ static char *find_file(Machine *m, const char *name, Error **errp)
 }
 
 static const MachineHost machine_host = {
+    .warn = warn,
     .request_reset = request_reset, .request_shutdown = request_shutdown, .request_exit = request_exit,
     .request_suspend = request_suspend, .guest_panicked = guest_panicked, .find_file = find_file, .serial = serial,
     .emit = emit,
@@ -267,9 +274,7 @@ static bool make_accel(System *s, Error **errp)
 
 static const char *cpu_name(const void *opaque, size_t i)
 {
-    const QClass *k = ((const QSchema *)opaque)->classes[i];
-
-    return k->kind == QCLASS_CPU && !k->abstract ? k->item.name : NULL;
+    return x86_models[i].name;
 }
 
 static const QClass *cpu_class(const System *s, const char *model, Error **errp)
@@ -283,9 +288,9 @@ static const QClass *cpu_class(const System *s, const char *model, Error **errp)
     if (!k || k->kind != QCLASS_CPU || k->abstract) {
         k = NULL;
         error_set(errp, "unable to find CPU model '%s'", model);
-        near = qsuggest(b.data, cpu_name, s->schema, s->schema->num_classes);
+        near = qsuggest(model, cpu_name, NULL, x86_num_models);
         if (near) {
-            error_hint(errp, "Did you mean '%.*s'?", (int)(strlen(near) - strlen("-x86_64-cpu")), near);
+            error_hint(errp, "Did you mean '%s'?", near);
         } else {
             error_hint(errp, "-cpu help lists them");
         }
@@ -294,18 +299,41 @@ static const QClass *cpu_class(const System *s, const char *model, Error **errp)
     return k;
 }
 
+/* The property that a name means: dashes may be written as underscores, and some have other names. Changes word. */
+static const char *feature_property(const QClass *k, char *word)
+{
+    static const char *const names[][2] = {
+        { "sse4-1", "sse4.1" }, { "sse4-2", "sse4.2" }, { "xd", "nx" }, { "i64", "lm" }, { "ffxsr", "fxsr-opt" },
+        { "pclmuldq", "pclmulqdq" },
+    };
+
+    for (char *p = word; !qtype_member(k->conf, word) && (p = strchr(p, '_'));) {
+        *p = '-';
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (!strcmp(names[i][0], word)) {
+            return names[i][1];
+        }
+    }
+    return word;
+}
+
 /* +x, -x, x=y: defaults of the class, for CPUs that are plugged later too. */
 static bool add_feature(System *s, const QClass *k, char *word, Error **errp)
 {
     char *eq = strchr(word, '='), sign = *word;
 
     if (sign == '+' || sign == '-') {
-        qom_add_global(s->tree, k->item.name, word + 1, json_object_new_boolean(sign == '+'));
+        qom_add_global(s->tree, k->item.name, feature_property(k, word + 1), json_object_new_boolean(sign == '+'));
         return true;
     }
     if (eq) {
         *eq = 0;
-        qom_add_global(s->tree, k->item.name, word, json_object_new_string(eq + 1));
+        qom_add_global(s->tree, k->item.name, feature_property(k, word), json_object_new_string(eq + 1));
+        return true;
+    }
+    if (qtype_member(k->conf, feature_property(k, word))) { /* "enforce" */
+        qom_add_global(s->tree, k->item.name, feature_property(k, word), json_object_new_string("on"));
         return true;
     }
     return error_set(errp, "'%s' is not +FEATURE, -FEATURE or PROPERTY=VALUE", word);
@@ -350,7 +378,7 @@ static bool add_devices(System *s, Error **errp)
             continue;
         }
         record = qkeyval_to_json(&r->kv, r->option->args, errp);
-        ok = record && device_add(s->machine, record, true, errp);
+        ok = record && device_add(s->machine, record, qkeyval_is_text(&r->kv), errp);
         json_object_put(record);
         if (!ok) {
             return prefix_origin(r, errp);
@@ -367,7 +395,9 @@ static void tell_unused(void *opaque, const char *text)
 bool board_create(System *s, Error **errp)
 {
     bool ok = extras_globals(s, errp) && make_machine(s, errp) && make_accel(s, errp) && choose_cpu(s, errp) &&
-              machine_create(s->machine, errp) && extras_apply(s, errp) && add_devices(s, errp) && machine_finish_create(s->machine, errp);
+              machine_create(s->machine, errp) && extras_apply(s, errp) && add_devices(s, errp) &&
+              machine_finish_create(s->machine, errp) &&
+              confine_memory(s, errp);
 
     if (ok) {
         qom_unused_globals(s->tree, tell_unused, s);
@@ -455,5 +485,12 @@ void board_powerdown(System *s)
 {
     if (s->machine && machine_functions(s->machine)->powerdown) {
         machine_functions(s->machine)->powerdown(s->machine);
+    }
+}
+
+void board_nmi(System *s)
+{
+    if (s->machine && machine_functions(s->machine)->nmi) {
+        machine_functions(s->machine)->nmi(s->machine);
     }
 }

@@ -25,5 +25,6 @@ bool board_wakeup(System *s, bool power_button);
 void board_resume(System *s, bool cpus); /* virtual time, and the processors */
 void board_reset(System *s, ShutdownCause cause);
 void board_powerdown(System *s);
+void board_nmi(System *s); /* nothing where the machine has none */
 
 #endif

@@ -1,6 +1,7 @@
 /* Commands about the run state and the machine's identity. */
 #include <stdlib.h>
 
+#include "monitor/facts.gen.h"
 #include "qapi/control.gen.h"
 #include "qapi/machine.gen.h"
 #include "qapi/run-state.gen.h"
@@ -73,6 +74,13 @@ bool qmp_set_action(QCallContext *cc, const SetActionArgs *args, Error **errp)
     r->on_reboot = args->has_reboot ? args->reboot : r->on_reboot;
     r->on_shutdown = args->has_shutdown ? args->shutdown : r->on_shutdown;
     r->on_panic = args->has_panic ? args->panic : r->on_panic;
+    r->on_watchdog = args->has_watchdog ? args->watchdog : r->on_watchdog;
+    return true;
+}
+
+bool qmp_watchdog_set_action(QCallContext *cc, const WatchdogSetActionArgs *args, Error **errp)
+{
+    run_of(cc)->on_watchdog = args->action;
     return true;
 }
 

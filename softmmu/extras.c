@@ -172,19 +172,17 @@ static bool asked_for_device(const System *s, const char *driver)
 
 static bool apply_vga(System *s, Error **errp)
 {
-    QOptionRecord *r = option_record(s, "vga");
     const char *kind = option_text(s, "vga");
 
-    if (kind && strcmp(kind, "std") && strcmp(kind, "none")) {
+    if (kind && !qtype_enum_value(&qtype_VgaType, kind)) {
         error_set(errp, "unknown vga type: %s", kind);
-        error_hint(errp, "There are std and none");
-        return prefix_origin(r, errp);
+        return error_hint(errp, "There are none and std");
     }
     if (kind ? !strcmp(kind, "none") : option_given(s, "nodefaults") || asked_for_device(s, "VGA")) {
         return true;
     }
     if (!has_bus(s->machine, "PCI")) {
-        return !kind ? true : error_set(errp, "%s: this machine has no bus for it", record_origin(r));
+        return !kind ? true : error_set(errp, "-vga %s: this machine has no bus for it", kind);
     }
     return add_device(s, qjson_add(json_object_new_object(), "driver", json_object_new_string("VGA")), errp);
 }

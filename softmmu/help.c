@@ -3,11 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "qapi/introspect-item.h"
 #include "qapi/introspect.h"
-#include "qapi/json.h"
 #include "qapi/schema.h"
+#include "softmmu/options.gen.h"
 #include "softmmu/system.h"
+#include "target/i386/models.h"
 #include "util/log.h"
 #include "util/trace.h"
 #include "util/version.h"
@@ -37,13 +40,10 @@ static bool print_options(const System *s)
 
 static bool print_schema(const System *s)
 {
-    struct json_object *j = qintrospect_all(s->schema);
     QBuf b = { 0 };
 
-    qjson_write(&b, j, false, false);
-    qbuf_char(&b, '\n');
+    qintrospect_all(s->schema, &b);
     print_buf(&b);
-    json_object_put(j);
     return true;
 }
 
@@ -80,22 +80,152 @@ static const QClass *named_class(const System *s, const QOptionRecord *r, const 
     return k;
 }
 
-/* The names that an option takes: those of the classes of a kind, without what all of them end in. */
-static void print_names(const System *s, QClassKind kind, const char *heading, const char *suffix)
+/* ---- Lists ---- */
+
+typedef struct {
+    char *name;       /* as the option takes it; owned */
+    const QClass *klass;
+    const char *alias_of; /* NULL: none */
+} Row;
+
+typedef struct {
+    Row *items;
+    size_t len;
+} Rows;
+
+static void add_row(Rows *rows, const char *name, size_t len, const QClass *k, const char *alias_of)
 {
-    puts(heading);
+    rows->items = q_realloc(rows->items, rows->len + 1, sizeof(*rows->items));
+    rows->items[rows->len++] = (Row){ q_strndup(name, len), k, alias_of };
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcasecmp(((const Row *)a)->name, ((const Row *)b)->name);
+}
+
+/* The classes of a kind, without what all their names end in, and their aliases; sorted. */
+static Rows take_rows(const System *s, QClassKind kind, const char *suffix)
+{
+    Rows rows = { 0 };
+    size_t cut = strlen(suffix);
+
     for (uint32_t i = 0; i < s->schema->num_classes; i++) {
         const QClass *k = s->schema->classes[i];
-        size_t n = strlen(k->item.name), cut = strlen(suffix);
+        size_t n = strlen(k->item.name);
 
         if (k->kind != kind || k->abstract) {
             continue;
         }
         n -= n > cut && !strcmp(k->item.name + n - cut, suffix) ? cut : 0;
+        add_row(&rows, k->item.name, n, k, NULL);
         if (k->alias) {
-            printf("%-20s %s (alias of %.*s)\n", k->alias, k->item.doc, (int)n, k->item.name);
+            add_row(&rows, k->alias, strlen(k->alias), k, k->item.name);
         }
-        printf("%-20.*s %s\n", (int)n, k->item.name, k->item.doc);
+    }
+    if (rows.len) {
+        qsort(rows.items, rows.len, sizeof(*rows.items), by_name);
+    }
+    return rows;
+}
+
+static void rows_finish(Rows *rows)
+{
+    for (size_t i = 0; i < rows->len; i++) {
+        free(rows->items[i].name);
+    }
+    free(rows->items);
+}
+
+static void print_machines(const System *s)
+{
+    Rows rows = take_rows(s, QCLASS_MACHINE, "-machine");
+
+    puts("Supported machines are:");
+    for (size_t i = 0; i < rows.len; i++) {
+        const Row *r = &rows.items[i];
+        char *doc = qitem_summary(&r->klass->item);
+
+        printf("%-20s %s", r->name, doc);
+        if (r->alias_of) {
+            printf(" (alias of %.*s)", (int)(strlen(r->alias_of) - strlen("-machine")), r->alias_of);
+        } else if (machine_is_default(r->klass)) {
+            fputs(" (default)", stdout);
+        }
+        puts(r->klass->item.stability == STABILITY_DEPRECATED ? " (deprecated)" : "");
+        free(doc);
+    }
+    rows_finish(&rows);
+}
+
+static void print_accels(const System *s)
+{
+    Rows rows = take_rows(s, QCLASS_ACCEL, "-accel");
+
+    puts("Accelerators supported in QEMU binary:");
+    for (size_t i = 0; i < rows.len; i++) {
+        puts(rows.items[i].name);
+    }
+    rows_finish(&rows);
+}
+
+/* Names in lines of at most 75 characters. */
+static void print_wrapped(const QType *t)
+{
+    int column = 0;
+
+    for (uint32_t i = 0; i < t->num_members; i++) {
+        const QMember *m = &t->members[i];
+        int n = (int)strlen(m->item.name);
+
+        if (m->type->kind != QK_BOOL) {
+            continue;
+        }
+        column += n + 1;
+        if (column > 75 || column == n + 1) {
+            printf(column == n + 1 ? " " : "\n ");
+            column = n + 2;
+        }
+        printf(" %s", m->item.name);
+    }
+    putchar('\n');
+}
+
+static void print_cpus(const System *s)
+{
+    Rows rows = take_rows(s, QCLASS_CPU, "-x86_64-cpu");
+    const QClass *base = qschema_class(s->schema, "x86_64-cpu");
+
+    puts("Available CPUs:");
+    for (size_t i = 0; i < rows.len; i++) {
+        const Row *r = &rows.items[i];
+        const char *alias = x86_model_alias(r->name);
+        char *doc = qitem_summary(&r->klass->item);
+
+        if (alias && x86_model_is_unversioned(r->name)) {
+            printf("  %-20s  (alias configured by machine type)\n", r->name);
+        } else if (alias) {
+            printf("  %-20s  (alias of %s)\n", r->name, alias);
+        } else {
+            printf("  %-20s  %s\n", r->name, doc);
+        }
+        free(doc);
+    }
+    rows_finish(&rows);
+    if (base) {
+        puts("\nRecognized CPUID flags:");
+        print_wrapped(base->conf);
+    }
+}
+
+/* The values of an option that chooses one of some. */
+static void print_values(const QType *t, const char *heading)
+{
+    if (heading) {
+        puts(heading);
+    }
+    for (uint32_t i = 0; i < t->num_values; i++) {
+        heading ? puts(t->values[i].item.name) : printf("%-20s %s\n", t->values[i].item.name, t->values[i].item.doc);
     }
 }
 
@@ -106,9 +236,9 @@ static void print_list(const System *s, const char *option)
     if (!strcmp(option, "device")) {
         qhelp_devices(s->schema, &b);
     } else if (!strcmp(option, "machine")) {
-        print_names(s, QCLASS_MACHINE, "Supported machines are:", "-machine");
+        print_machines(s);
     } else if (!strcmp(option, "accel")) {
-        print_names(s, QCLASS_ACCEL, "Accelerators supported in this binary:", "-accel");
+        print_accels(s);
     } else if (!strcmp(option, "object")) {
         qhelp_list(s->schema, QCLASS_OBJECT, "List of user creatable objects:", &b);
     } else if (!strcmp(option, "chardev")) {
@@ -142,6 +272,8 @@ static bool print_record_help(const System *s, const QOptionRecord *r, Error **e
         }
     } else if (r->option->args->rest) {
         print_list(s, r->option->item.name);
+    } else if (!strcmp(r->option->item.name, "display")) {
+        print_values(&qtype_DisplayType, "Available display backend types:");
     } else {
         printf("-%s %s\n%s\n", r->option->item.name, r->option->args_text, r->option->item.doc);
         for (uint32_t i = 0; i < r->option->args->num_members; i++) {
@@ -178,7 +310,9 @@ bool help_wanted(const System *s, Error **errp)
     } else if (is_help(option_text(s, "trace"))) {
         trace_print_help(stdout);
     } else if (is_help(option_text(s, "cpu"))) {
-        print_names(s, QCLASS_CPU, "Available CPUs:", "-x86_64-cpu");
+        print_cpus(s);
+    } else if (is_help(option_text(s, "vga"))) {
+        print_values(&qtype_VgaType, NULL);
     } else {
         return false;
     }

@@ -1,5 +1,6 @@
 /* qemu-system-x86_64: the order of a run, from top to bottom. */
 #include <errno.h>
+#include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,11 @@ static int take_fd(void *opaque, const char *name, Error **errp)
     return monitors_take_fd(((System *)opaque)->monitors, name, errp);
 }
 
+static int open_fdset(void *opaque, int64_t id, int flags, Error **errp)
+{
+    return monitors_open_fdset(((System *)opaque)->monitors, id, flags, errp);
+}
+
 static void print_warnings(void *opaque, const char *text)
 {
     system_warn(opaque, text);
@@ -64,16 +70,17 @@ static void start(System *s)
     s->chardevs = (ChardevContext){
         .tree = s->tree, .loop = s->loop, .clock = &s->clocks.clocks[CLOCK_REALTIME_NS], .opaque = s, .quit = on_quit,
         .warn = print_warnings, .take_fd = take_fd,
+        .open_fdset = open_fdset,
     };
     s->monitors = monitors_new(&monitor_host, s, s->schema, &s->chardevs);
 }
 
 static bool write_config(System *s, Error **errp)
 {
-    const char *path = option_text(s, "writeconfig");
+    g_autofree char *path = g_strdup(option_text(s, "writeconfig"));
     FILE *f = path && strcmp(path, "-") ? fopen(path, "w") : stdout;
     QBuf text = { 0 };
-    bool ok;
+    bool ok = true;
 
     if (!path) {
         return true;
@@ -81,7 +88,12 @@ static bool write_config(System *s, Error **errp)
     if (!f) {
         return error_set_errno(errp, errno, "open %s", path);
     }
-    ok = qoptions_write_config(&s->options, &text, errp);
+    qoptions_remove(&s->options, "writeconfig"); /* reading it shall not write it */
+    if (g_str_has_suffix(path, ".json")) {
+        qoptions_write_json(&s->options, &text);
+    } else {
+        ok = qoptions_write_config(&s->options, &text, errp);
+    }
     if (ok) {
         fputs(text.data, f);
     }

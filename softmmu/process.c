@@ -16,7 +16,7 @@
 /* ---- Messages ---- */
 
 /* "2026-11-23T18:20:00.123456Z guest-name qemu-system-x86_64: " */
-static void print_head(const System *s)
+void system_print_head(const System *s)
 {
     struct timespec now;
     struct tm tm;
@@ -39,7 +39,7 @@ void system_warn(const System *s, const char *text)
     while (*text) {
         size_t n = strcspn(text, "\n");
 
-        print_head(s);
+        system_print_head(s);
         fprintf(stderr, "warning: %.*s\n", (int)n, text);
         text += n + (text[n] == '\n');
     }
@@ -49,7 +49,7 @@ void system_error_free(const System *s, Error *err)
 {
     const char *hint = error_hint_text(err);
 
-    print_head(s);
+    system_print_head(s);
     fprintf(stderr, "%s\n", error_message(err));
     if (hint) {
         fprintf(stderr, "%s%s", hint, *hint && hint[strlen(hint) - 1] == '\n' ? "" : "\n");

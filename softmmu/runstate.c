@@ -50,6 +50,11 @@ void run_request_suspend(RunControl *r)
     request(r, &r->suspend, 1);
 }
 
+void run_watchdog_fired(RunControl *r)
+{
+    request(r, &r->watchdog, 1);
+}
+
 void run_request_exit(RunControl *r, int status)
 {
     request(r, &r->exit, (status & 255) + 1);
@@ -143,8 +148,9 @@ static void tell_signal(RunControl *r)
         comm[got] = 0;
         fclose(f);
     }
-    fprintf(stderr, pid ? "%s: terminating on signal %d from pid %d (%s)\n" : "%s: terminating on signal %d\n",
-            program_invocation_short_name, n, pid, *comm ? comm : "<unknown process>");
+    system_print_head(r->system);
+    fprintf(stderr, pid ? "terminating on signal %d from pid %d (%s)\n" : "terminating on signal %d\n", n, pid,
+            *comm ? comm : "<unknown process>");
 }
 
 static void do_shutdown(RunControl *r, ShutdownCause cause)
@@ -212,6 +218,35 @@ bool run_wakeup(RunControl *r, bool power_button, Error **errp)
     return true;
 }
 
+/* ---- A watchdog that fired ---- */
+
+static void do_watchdog(RunControl *r)
+{
+    emit(r, &qevent_WATCHDOG, &(WatchdogEvent){ .action = r->on_watchdog });
+    switch (r->on_watchdog) {
+    case WATCHDOG_ACTION_RESET:
+        run_request_reset(r, SHUTDOWN_CAUSE_GUEST_RESET);
+        break;
+    case WATCHDOG_ACTION_SHUTDOWN:
+        run_request_powerdown(r);
+        break;
+    case WATCHDOG_ACTION_POWEROFF:
+        run_request_exit(r, 0);
+        break;
+    case WATCHDOG_ACTION_PAUSE:
+        run_stop(r, RUN_STATE_WATCHDOG);
+        break;
+    case WATCHDOG_ACTION_DEBUG:
+        system_warn(r->system, "watchdog: timer fired");
+        break;
+    case WATCHDOG_ACTION_INJECT_NMI:
+        board_nmi(r->system);
+        break;
+    case WATCHDOG_ACTION_NONE:
+        break;
+    }
+}
+
 static int take(atomic_int *what)
 {
     return atomic_exchange(what, 0);
@@ -232,6 +267,9 @@ void run_pending(RunControl *r)
     board_lock(r->system);
     if (take(&r->suspend)) {
         do_suspend(r);
+    }
+    if (take(&r->watchdog)) {
+        do_watchdog(r); /* asks for more, which comes next */
     }
     if ((cause = take(&r->shutdown))) {
         do_shutdown(r, cause - 1);

@@ -26,9 +26,10 @@ typedef struct RunControl {
     RebootAction on_reboot;
     ShutdownAction on_shutdown;
     PanicAction on_panic;
+    WatchdogAction on_watchdog;
     LoopWork work;
     /* What was asked for: cause + 1, 0 nothing. */
-    atomic_int reset, shutdown, powerdown, suspend, exit;
+    atomic_int reset, shutdown, powerdown, suspend, exit, watchdog;
     atomic_int signal_number, signal_pid;
 } RunControl;
 
@@ -42,6 +43,7 @@ void run_request_powerdown(RunControl *r);
 void run_request_suspend(RunControl *r);
 void run_request_exit(RunControl *r, int status); /* at once, whatever -no-shutdown says */
 void run_guest_panicked(RunControl *r, struct json_object *info); /* info: borrowed or NULL */
+void run_watchdog_fired(RunControl *r);
 /* In a signal handler. */
 void run_signalled(RunControl *r, int signal_number, int pid);
 

@@ -1,5 +1,6 @@
 /* What the command line asks for besides the machine: logs, chardevs, monitors, objects. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static bool set_actions(System *s, QOptionRecord *r, Error **errp)
     s->run.on_reboot = o.has_reboot ? o.reboot : REBOOT_ACTION_RESET;
     s->run.on_shutdown = o.has_shutdown ? o.shutdown : SHUTDOWN_ACTION_POWEROFF;
     s->run.on_panic = o.has_panic ? o.panic : PANIC_ACTION_SHUTDOWN;
+    s->run.on_watchdog = o.has_watchdog ? o.watchdog : WATCHDOG_ACTION_RESET;
     return true;
 }
 
@@ -158,19 +160,54 @@ static bool set_messages(System *s, QOptionRecord *r, Error **errp)
     return true;
 }
 
-/* Checked by its type: it says how a display is shown, and there is only "none". */
-static bool check_display(System *s, QOptionRecord *r, Error **errp)
+/* Options whose types take only what this program does anyway: reading them is all there is to do. */
+static bool check_option(System *s, QOptionRecord *r, Error **errp)
 {
-    DisplayOption o;
+    static const char *const names[] = { "audio", "audiodev", "display", "net", "nic" };
+    bool ok = true;
 
-    return qoption_read(r, &o, NULL, errp);
+    for (size_t i = 0; ok && i < sizeof(names) / sizeof(*names); i++) {
+        if (!strcmp(names[i], r->option->item.name)) {
+            void *value = q_calloc(1, r->option->args->size);
+
+            ok = qoption_read(r, value, NULL, errp);
+            if (ok) {
+                qvalue_finish(r->option->args, value, NULL);
+            }
+            free(value);
+        }
+    }
+    return ok;
+}
+
+/* A copy is ours: the one we were given may be named twice. */
+static bool add_fd(System *s, QOptionRecord *r, Error **errp)
+{
+    AddFdOption o;
+    int fd;
+
+    if (!qoption_read(r, &o, NULL, errp)) {
+        return false;
+    }
+    fd = o.fd > 2 ? fcntl(o.fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (o.fd <= 2) {
+        error_set(errp, "fd cannot be a standard I/O stream");
+    } else if (fd < 0) {
+        error_set_errno(errp, errno, "fd=%d", (int)o.fd);
+    } else {
+        monitors_add_fd(s->monitors, fd, o.set, o.opaque);
+    }
+    qvalue_finish(r->option->args, &o, NULL);
+    return fd >= 0;
 }
 
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
-    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) && each(s, "action", set_actions, errp) &&
-           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, "display", check_display, errp);
+    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) &&
+           each(s, "action", set_actions, errp) &&
+           each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp) &&
+           each(s, "add-fd", add_fd, errp);
 }
 
 /* ---- Chardevs and monitors ---- */
@@ -354,7 +391,7 @@ static bool add_object(System *s, QOptionRecord *r, Error **errp)
     if (!qoption_read(r, &o, NULL, errp)) {
         return false;
     }
-    ok = qom_object_add(s->tree, o.qom_type, o.id, o.rest, true, errp);
+    ok = qom_object_add(s->tree, o.qom_type, o.id, o.rest, qkeyval_is_text(&r->kv), errp);
     qvalue_finish(r->option->args, &o, NULL);
     return ok;
 }

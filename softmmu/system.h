@@ -10,6 +10,7 @@
  *   extras.c    other options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
+ *   confine.c   what the process may do and holds: -overcommit
  *
  * System is passed along; nothing is global. What commands of monitors get as QCallContext.program is the System.
  */
@@ -78,9 +79,15 @@ bool setup_objects(System *s, Error **errp);
 /* The default serial port and monitor: what is there when nobody asked for others. */
 bool setup_defaults(System *s, Error **errp);
 
+/* ---- confine.c ---- */
+
+/* -overcommit: what the process holds. When the machine has its memory. */
+bool confine_memory(System *s, Error **errp);
+
 /* ---- process.c ---- */
 
 /* A message on standard error, by -msg. The text may have lines; error_report_free's is for when there is no System yet. */
+void system_print_head(const System *s); /* what stands before each message */
 void system_warn(const System *s, const char *text);
 void system_error_free(const System *s, Error *err);
 

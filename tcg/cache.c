@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "tcg/internal.h"
+#include "util/disas.h"
+#include "util/log.h"
 
 static uint64_t now_ns(const TcgCache *c)
 {
@@ -31,21 +33,22 @@ static void *map_anonymous(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Memory for code, twice: written through *rw, run through *rx. Without a descriptor: a program would see it among its own. */
 static bool map_code(TcgCache *c, Error **errp)
 {
-    c->fd = memfd_create("translated-code", MFD_CLOEXEC);
-    if (c->fd < 0) {
-        return error_set_errno(errp, errno, "code buffer");
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) == 0) {
+        c->rw = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        c->rx = mmap(NULL, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     }
-    if (ftruncate(c->fd, (off_t)c->code_size) < 0) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+    if (!c->rw || c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
+        error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
     }
-    c->rw = mmap(c->rw, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED | (c->rw ? MAP_FIXED : 0), c->fd, 0);
-    c->rx = mmap(c->rx, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED | (c->rx ? MAP_FIXED : 0), c->fd, 0);
-    if (c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
+    if (fd >= 0) {
+        close(fd);
     }
-    return true;
+    return c->rw && c->rw != MAP_FAILED && c->rx != MAP_FAILED;
 }
 
 TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
@@ -59,7 +62,6 @@ TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
         return NULL;
     }
     c->config = *config;
-    c->fd = -1;
     c->num_chunks = chunks;
     c->code_size = (size_t)chunks * CHUNK_CODE;
     c->meta_size = (size_t)chunks * CHUNK_META;
@@ -100,9 +102,6 @@ void tcg_cache_free(TcgCache *c)
     unmap(c->meta, c->meta_size);
     unmap(c->hash, HASH_SIZE * sizeof(c->hash[0]));
     unmap(c->pages, PAGE_HASH_SIZE * sizeof(c->pages[0]));
-    if (c->fd >= 0) {
-        close(c->fd);
-    }
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -123,6 +122,7 @@ TcgContext *tcg_context_new(TcgCache *c, Error **errp)
 void tcg_context_free(TcgContext *ctx)
 {
     if (ctx) {
+        disas_free(ctx->disas);
         x86_emit_free(ctx->emit);
         ir_region_finish(&ctx->ir);
         free(ctx);
@@ -250,6 +250,25 @@ static TcgTranslated emit_region(TcgContext *ctx, const TcgKey *key, TcgEmitted 
     return res == TCG_EMIT_OK ? TCG_TRANSLATED : TCG_REFUSED;
 }
 
+/* Whether a loop closes inside the region: whoever runs it may stay for long after it was removed. */
+static bool has_loop(const IrRegion *ir)
+{
+    uint64_t seen = 0;
+
+    if (ir->num_blocks <= 1) {
+        return false;
+    }
+    for (uint32_t n = 0; n < ir->num_insns; n++) {
+        const IrInsn *in = &ir->insns[n];
+        if (in->op == IR_block) {
+            seen |= 1ull << in->imm;
+        } else if ((ir_ops[in->op].flags & IR_T_JUMP) && (seen >> in->imm & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Makes the TcgRegion of what was emitted; its memory is the chunk's. */
 static TcgRegion *make_region(TcgContext *ctx, const TcgKey *key, const TcgBuilt *built, const TcgEmitted *out)
 {
@@ -276,7 +295,7 @@ static TcgRegion *make_region(TcgContext *ctx, const TcgKey *key, const TcgBuilt
     map = (uint8_t *)(r->slots + r->num_slots);
     memcpy(map, ctx->map, out->map_size);
     r->map = map;
-    r->valid = true;
+    r->loops = has_loop(&ctx->ir);
     k->code_used = (k->code_used + out->size + 15) & ~15u;
     k->meta_used = (uint32_t)((map + out->map_size - chunk_meta(c, k) + 63) & ~63);
     index[-1 - (int)k->count] = r;
@@ -296,45 +315,104 @@ static void count(TcgContext *ctx, const TcgRegion *r, uint64_t front_ns, uint64
     s->emit_ns += emit_ns;
 }
 
+/* Whether the bytes of r on this page overlap start to end - 1. */
+static bool overlaps(const TcgCache *c, const TcgRegion *r, uint64_t page, uint64_t start, uint64_t end)
+{
+    unsigned bits = c->config.guest->page_bits;
+    uint64_t page_size = 1ull << bits, in_first = page_size - (r->key.phys & (page_size - 1));
+    uint64_t from, to;
+
+    if (page == r->page[0]) {
+        from = r->key.phys;
+        to = from + (r->guest_size < in_first ? r->guest_size : in_first);
+        if (from < end && start < to) {
+            return true;
+        }
+    }
+    if (page == r->page[1] && r->guest_size > in_first) {
+        from = r->page[1] << bits;
+        to = from + (r->guest_size - in_first);
+        return from < end && start < to;
+    }
+    return false;
+}
+
+bool tcg_region_overlaps(const TcgCache *c, const TcgRegion *r, uint64_t start, uint64_t end)
+{
+    return overlaps(c, r, r->page[0], start, end) || overlaps(c, r, r->page[1], start, end);
+}
+
+/* lock held. Whether r's bytes may have changed since invalidation number `seen`. */
+static bool changed_since(const TcgCache *c, const TcgRegion *r, uint32_t seen)
+{
+    if (c->invalidations - seen > RECENT) {
+        return true;
+    }
+    for (; seen != c->invalidations; seen++) {
+        if (tcg_region_overlaps(c, r, c->recent[seen % RECENT].start, c->recent[seen % RECENT].end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* lock held. */
+static void note_invalidation(TcgCache *c, uint64_t start, uint64_t end)
+{
+    uint32_t n = c->invalidations;
+
+    c->recent[n % RECENT].start = start;
+    c->recent[n % RECENT].end = end;
+    __atomic_store_n(&c->invalidations, n + 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * Inserts r, unless another thread has been here: then that one's. What was made of bytes that have changed meanwhile is not inserted:
+ * it runs once, as if it had done so before the change, so that a vCPU gets on however fast another one writes.
+ */
+static TcgRegion *insert_unless_changed(TcgContext *ctx, TcgRegion *r, uint32_t seen, uint64_t front_ns, uint64_t emit_ns)
+{
+    TcgCache *c = ctx->cache;
+    TcgRegion *there;
+
+    pthread_mutex_lock(&c->lock);
+    there = tcg_find(c, &r->key);
+    if (!there) {
+        r->valid = !changed_since(c, r, seen);
+        if (r->valid) {
+            insert(c, r);
+        }
+        count(ctx, r, front_ns, emit_ns);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return there ? there : r;
+}
+
 TcgTranslated tcg_translate(TcgContext *ctx, const TcgKey *key, TcgFrontEnd *fe, void *opaque, TcgRegion **out)
 {
     TcgCache *c = ctx->cache;
+    uint32_t seen = __atomic_load_n(&c->invalidations, __ATOMIC_ACQUIRE);
+    TcgBuilt built = { .page2 = TCG_NO_PAGE };
+    TcgEmitted emitted;
+    TcgTranslated res;
     TcgRegion *r;
+    uint64_t t0 = now_ns(c), t1;
 
-    for (;;) {
-        uint32_t seen = __atomic_load_n(&c->invalidations, __ATOMIC_ACQUIRE);
-        TcgBuilt built = { .page2 = TCG_NO_PAGE };
-        TcgEmitted emitted;
-        TcgTranslated res;
-        uint64_t t0 = now_ns(c), t1;
-
-        ir_region_reset(&ctx->ir);
-        if (!fe(&ctx->ir, key, &built, opaque)) {
-            return TCG_NOTHING;
-        }
-        t1 = now_ns(c);
-        if (c->config.verify) {
-            tcg_check_region(ctx);
-        }
-        res = emit_region(ctx, key, &emitted);
-        if (res != TCG_TRANSLATED) {
-            return res;
-        }
-        r = make_region(ctx, key, &built, &emitted);
-        pthread_mutex_lock(&c->lock);
-        *out = tcg_find(c, key);
-        if (*out == NULL && seen == c->invalidations) {
-            insert(c, r);
-            *out = r;
-            count(ctx, r, t1 - t0, now_ns(c) - t1);
-        }
-        pthread_mutex_unlock(&c->lock);
-        if (*out) {
-            break;
-        }
-        r->valid = false; /* the guest code may have changed under the front end: again */
+    ir_region_reset(&ctx->ir);
+    if (!fe(&ctx->ir, key, &built, opaque)) {
+        return TCG_NOTHING;
     }
-    if (c->log_what && *out == r) {
+    t1 = now_ns(c);
+    if (c->config.verify) {
+        tcg_check_region(ctx);
+    }
+    res = emit_region(ctx, key, &emitted);
+    if (res != TCG_TRANSLATED) {
+        return res;
+    }
+    r = make_region(ctx, key, &built, &emitted);
+    *out = insert_unless_changed(ctx, r, seen, t1 - t0, now_ns(c) - t1);
+    if (log_enabled(LOG_OP | LOG_OP_OPT | LOG_OUT_ASM) && *out == r) {
         tcg_log_region(ctx, r);
     }
     return TCG_TRANSLATED;
@@ -358,7 +436,7 @@ static void set_jump(TcgCache *c, const TcgSlot *s, const uint8_t *target)
 void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r)
 {
     pthread_mutex_lock(&c->lock);
-    if (r->valid && ((TcgRegion *)slot->region)->valid && slot->target == NULL) {
+    if (r->valid && ((TcgRegion *)slot->region)->valid && slot->target == NULL && slot->pc == r->key.pc) {
         slot->target = r;
         slot->next = r->incoming;
         r->incoming = slot;
@@ -410,10 +488,18 @@ void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
         }
         rt->num_remembered++;
     }
+    __atomic_store_n(&rt->kept[n], (TcgRegion *)r, __ATOMIC_RELAXED);
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(e, 0, __ATOMIC_RELAXED); /* removed meanwhile: its remover may have missed this */
     }
+}
+
+TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc)
+{
+    TcgRegion *r = __atomic_load_n(&tcg_runtime(c, state)->kept[pc & (TCG_JUMP_TABLE - 1)], __ATOMIC_RELAXED);
+
+    return r && __atomic_load_n(&r->valid, __ATOMIC_SEQ_CST) ? r : NULL;
 }
 
 static void forget_region(TcgCache *c, const TcgRegion *r)
@@ -443,6 +529,14 @@ static void take_from_page(TcgCache *c, TcgRegion *r, unsigned which)
     }
 }
 
+/* Also who is not running: he may have found the region just now and be on his way into it. */
+static void kick_all(TcgCache *c)
+{
+    for (unsigned n = 0; n < c->num_states; n++) {
+        tcg_kick(c->states[n]);
+    }
+}
+
 /* Under the lock. The region's memory stays until the next flush: code in it may be running. */
 static void remove_region(TcgCache *c, TcgRegion *r)
 {
@@ -459,28 +553,9 @@ static void remove_region(TcgCache *c, TcgRegion *r)
     __atomic_store_n(&r->valid, false, __ATOMIC_SEQ_CST);
     unlink_incoming(c, r);
     forget_region(c, r);
-}
-
-/* Whether the bytes of r on this page overlap start to end - 1. */
-static bool overlaps(const TcgCache *c, const TcgRegion *r, uint64_t page, uint64_t start, uint64_t end)
-{
-    unsigned bits = c->config.guest->page_bits;
-    uint64_t page_size = 1ull << bits, in_first = page_size - (r->key.phys & (page_size - 1));
-    uint64_t from, to;
-
-    if (page == r->page[0]) {
-        from = r->key.phys;
-        to = from + (r->guest_size < in_first ? r->guest_size : in_first);
-        if (from < end && start < to) {
-            return true;
-        }
+    if (r->loops) {
+        kick_all(c);
     }
-    if (page == r->page[1] && r->guest_size > in_first) {
-        from = r->page[1] << bits;
-        to = from + (r->guest_size - in_first);
-        return from < end && start < to;
-    }
-    return false;
 }
 
 static TcgRegion *next_on(const TcgRegion *r, uint32_t bucket)
@@ -516,13 +591,13 @@ unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end)
         return 0;
     }
     pthread_mutex_lock(&c->lock);
-    __atomic_store_n(&c->invalidations, c->invalidations + 1, __ATOMIC_RELEASE);
+    note_invalidation(c, start, end);
     if (last - first >= PAGE_HASH_SIZE) {
         /* A large range: each bucket once. */
         for (uint32_t b = 0; b < PAGE_HASH_SIZE; b++) {
             for (TcgRegion *r = c->pages[b], *next; r; r = next) {
                 next = next_on(r, b);
-                if (overlaps(c, r, r->page[0], start, end) || overlaps(c, r, r->page[1], start, end)) {
+                if (tcg_region_overlaps(c, r, start, end)) {
                     remove_region(c, r);
                     n++;
                 }
@@ -560,45 +635,74 @@ void tcg_flush(TcgCache *c)
     memset(c->chunks, 0, c->num_chunks * sizeof(c->chunks[0]));
     for (unsigned n = 0; n < c->num_states; n++) {
         tcg_forget(c, c->states[n]);
+        memset(tcg_runtime(c, c->states[n])->kept, 0, sizeof(tcg_runtime(c, c->states[n])->kept));
     }
     c->stats.flushes++;
-    __atomic_store_n(&c->invalidations, c->invalidations + 1, __ATOMIC_RELEASE);
+    note_invalidation(c, 0, UINT64_MAX);
     __atomic_store_n(&c->next_chunk, c->first_chunk, __ATOMIC_RELEASE);
     __atomic_store_n(&c->generation, c->generation + 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Nobody is half-way through the lists that the child gets. */
+/* A copy of all code, in shared memory of its own; NULL: no memory. */
+static uint8_t *copy_code(const TcgCache *c)
+{
+    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
+    uint8_t *copy = NULL;
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, (off_t)c->code_size) < 0) {
+        used = 0;
+    }
+    for (uint32_t n = 0; n < used; n++) {
+        size_t size = n < c->first_chunk ? CHUNK_CODE : (c->chunks[n].code_used + 4095u) & ~4095u, at = (size_t)n * CHUNK_CODE;
+
+        if (pwrite(fd, c->rw + at, size, (off_t)at) != (ssize_t)size) { /* cheaper than as many page faults */
+            used = 0;
+        }
+    }
+    if (used) {
+        copy = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return copy == MAP_FAILED ? NULL : copy;
+}
+
+/*
+ * Nobody is half-way through the lists that the child gets, and its code is as it was then: what the parent does to its own
+ * afterwards (links to new regions among it) is not for the child.
+ */
 void tcg_fork_prepare(TcgCache *c)
 {
     pthread_mutex_lock(&c->lock);
+    c->fork_copy = copy_code(c);
 }
 
 void tcg_fork_parent(TcgCache *c)
 {
+    unmap(c->fork_copy, c->code_size);
+    c->fork_copy = NULL;
     pthread_mutex_unlock(&c->lock);
 }
 
 bool tcg_fork_child(TcgCache *c, Error **errp)
 {
-    int old = c->fd;
-    uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
-    size_t bytes = (size_t)used * CHUNK_CODE;
-    void *copy = map_anonymous(bytes);
+    uint8_t *copy = c->fork_copy;
+    size_t size = c->code_size;
 
-    if (!copy) {
-        return error_set_errno(errp, errno, "code buffer of the child");
-    }
-    memcpy(copy, c->rw, bytes);
+    c->fork_copy = NULL;
     /* Held by the thread that forked, which is this one; no other is here. */
     pthread_mutex_init(&c->lock, NULL);
-    if (!map_code(c, errp)) {
-        unmap(copy, bytes);
-        return false;
+    if (!copy) {
+        return error_set(errp, "code buffer of %zu bytes: no memory for the child's", size);
     }
-    memcpy(c->rw, copy, bytes);
-    unmap(copy, bytes);
-    close(old);
+    /* mremap(2): of a shared mapping, an old size of 0 makes a second one */
+    if (mremap(copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rw) == MAP_FAILED || mprotect(copy, size, PROT_READ | PROT_EXEC) < 0 ||
+        mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rx) == MAP_FAILED) {
+        return error_set_errno(errp, errno, "code buffer of %zu bytes", size);
+    }
     return true;
 }
 

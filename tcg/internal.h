@@ -15,6 +15,7 @@ enum {
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 14,
     MAX_STATES = 4096,
+    RECENT = 64,               /* invalidated ranges that translations under way are held against */
 };
 
 /* Filled by one context; read by anyone: count is stored last. */
@@ -27,18 +28,19 @@ struct TcgCache {
     TcgConfig config;
     X86Emit *thunk_emit;
     TcgThunks thunks;
-    int fd;
+    uint8_t *fork_copy;         /* between tcg_fork_prepare() and parent or child: the child's code; NULL: none */
     uint8_t *rw, *rx;           /* two views of the code buffer */
     uint8_t *meta;
     size_t code_size, meta_size;
     uint32_t first_chunk;       /* those before hold the thunks */
     uint32_t num_chunks;
-    FILE *log;
-    unsigned log_what;
 
     uint32_t next_chunk;        /* atomic */
     uint32_t generation;        /* of flushes; atomic */
     uint32_t invalidations;     /* atomic; changed under lock */
+    struct {
+        uint64_t start, end;
+    } recent[RECENT];           /* of the last invalidations, by number; under lock */
 
     pthread_mutex_t lock;       /* a leaf; guards what follows and every region's lists */
     TcgRegion **hash;           /* read without lock */
@@ -56,6 +58,7 @@ struct TcgContext {
     TcgChunk *chunk;            /* its own until the next flush; NULL: none */
     uint32_t generation;
     const char *refused;
+    struct Disas *disas;        /* of host code, for -d out_asm; made when first wanted */
     TcgSlot slots[TCG_MAX_SLOTS];
     uint8_t map[64 << 10];
 };
@@ -66,7 +69,7 @@ const TcgRegion *tcg_region_at(const TcgCache *c, uintptr_t p);
 /* Aborts when the front end built a wrong region. */
 void tcg_check_region(const TcgContext *ctx);
 
-/* Prints what was asked for of a new region. */
+/* Prints what -d asks for of a new region. */
 void tcg_log_region(TcgContext *ctx, const TcgRegion *r);
 
 static inline uint8_t *chunk_code(const TcgCache *c, const TcgChunk *k)

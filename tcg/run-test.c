@@ -12,6 +12,7 @@
 
 #include "tcg/build.h"
 #include "tcg/runtime.h"
+#include "util/log.h"
 
 enum { SP = 4, NUM_REGS = 8 };
 
@@ -398,6 +399,98 @@ static void test_inner_loop(void)
     g_free(m);
 }
 
+/* The code changes under the front end, as by another vCPU: what was read before runs once at most, and is not found again. */
+typedef struct {
+    TcgCache *cache;
+    ToyInsn *change;
+    uint64_t start, end;
+} Meddler;
+
+static bool meddled_front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opaque)
+{
+    Meddler *by = opaque;
+    bool ok = front_end(r, key, built, NULL);
+
+    by->change->imm++;
+    tcg_invalidate(by->cache, by->start, by->end);
+    return ok;
+}
+
+static void test_changed_meanwhile(void)
+{
+    ToyInsn code[] = { { MOVI, .rd = 0, .imm = 1 }, { HALT }, { HALT } };
+    Machine *m = g_new(Machine, 1);
+    TcgKey key = { .pc = (uintptr_t)code, .phys = (uintptr_t)code };
+    TcgRegion *r;
+
+    machine_init(m, NULL, 0);
+    for (int n = 1; n < 100; n++) { /* more often than the ranges that are kept */
+        Meddler by = { m->cache, &code[0], (uintptr_t)&code[0] + 1, (uintptr_t)&code[0] + 2 };
+
+        g_assert_cmpint(tcg_translate(m->ctx, &key, meddled_front_end, &by, &r), ==, TCG_TRANSLATED);
+        g_assert_false(r->valid);
+        g_assert_null(tcg_find(m->cache, &key));
+        tcg_thread_attach(m->cpu);
+        g_assert_cmpint(tcg_enter(m->cache, m->cpu, r), ==, TCG_EXIT_LEAVE);
+        g_assert_cmpuint(m->cpu->r[0], ==, (unsigned)n);
+    }
+    /* Bytes of nothing that is in it: it stays. */
+    Meddler beside = { m->cache, &code[2], (uintptr_t)&code[2], (uintptr_t)&code[3] };
+    g_assert_cmpint(tcg_translate(m->ctx, &key, meddled_front_end, &beside, &r), ==, TCG_TRANSLATED);
+    g_assert_true(r->valid);
+    g_assert_true(tcg_find(m->cache, &key) == r);
+    machine_finish(m, false);
+    g_free(m);
+}
+
+/* An exit is linked to where it goes only: what runs next may be something else, when an interrupt or a signal has come between. */
+static void test_link_elsewhere(void)
+{
+    static const ToyInsn code[] = { { JMP, .imm = 2 }, { HALT, .imm = 1 }, { HALT, .imm = 2 } };
+    Machine *m = g_new(Machine, 1);
+    TcgKey from = { .pc = (uintptr_t)code, .phys = (uintptr_t)code };
+    TcgKey elsewhere = { .pc = (uintptr_t)&code[1], .phys = (uintptr_t)&code[1] };
+    TcgRegion *r, *other;
+
+    machine_init(m, NULL, 0);
+    g_assert_cmpint(tcg_translate(m->ctx, &from, front_end, NULL, &r), ==, TCG_TRANSLATED);
+    g_assert_cmpint(tcg_translate(m->ctx, &elsewhere, front_end, NULL, &other), ==, TCG_TRANSLATED);
+    tcg_thread_attach(m->cpu);
+    g_assert_cmpint(tcg_enter(m->cache, m->cpu, r), ==, TCG_EXIT_LINK);
+    tcg_link(m->cache, m->cpu->rt.exit_slot, other);
+    g_assert_cmpint(tcg_enter(m->cache, m->cpu, r), ==, TCG_EXIT_LINK);
+    g_assert_cmphex(m->cpu->rt.exit_pc, ==, (uintptr_t)&code[2]);
+    machine_finish(m, false);
+    g_free(m);
+}
+
+/* A region with a loop inside is left when another thread removes it, and not only when the loop ends by itself. */
+static void *remove_soon(void *opaque)
+{
+    Meddler *by = opaque;
+
+    g_usleep(20000);
+    g_assert_cmpuint(tcg_invalidate(by->cache, by->start, by->end), ==, 1);
+    return NULL;
+}
+
+static void test_loop_removed(void)
+{
+    static const ToyInsn code[] = { { MOVI, .rd = 1, .imm = INT32_MAX }, { SUM, .rd = 0, .rs = 1 }, { HALT } };
+    Machine *m = g_new(Machine, 1);
+    Meddler by = { .start = (uintptr_t)code, .end = (uintptr_t)code + sizeof(code) };
+    GThread *t;
+
+    machine_init(m, NULL, 0);
+    by.cache = m->cache;
+    t = g_thread_new("remove", remove_soon, &by);
+    g_assert_cmpint(run(m, code), ==, TCG_EXIT_POLL);
+    g_assert_cmpuint(m->cpu->r[1], >, 0);
+    g_thread_join(t);
+    machine_finish(m, false);
+    g_free(m);
+}
+
 /* System mode: data through the TLB and the slow path, code keyed by mode, exits through the table. */
 enum { SYS_MEMORY = 0x5000 };
 static uint64_t sys_memory[16];
@@ -627,19 +720,27 @@ static void test_log(void)
 {
     static const ToyInsn code[] = { { MOVI, .rd = 0, .imm = 3 }, { HALT } };
     Machine *m = g_new(Machine, 1);
-    char *text;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
+    char *text, *path = g_strdup_printf("%s/run-test-%d.log", g_get_tmp_dir(), (int)getpid());
 
     machine_init(m, NULL, 0);
-    tcg_log(m->cache, f, TCG_LOG_OP | TCG_LOG_OP_OPT | TCG_LOG_OUT_ASM);
+    g_assert_true(log_set_file(path, &error_abort));
+    g_assert_true(log_set_items("op,op_opt,out_asm", &error_abort));
     g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
-    fclose(f);
+    g_assert_true(log_set_filter("0x10..0x20", &error_abort)); /* elsewhere */
+    tcg_flush(m->cache);
+    g_assert_cmpint(run(m, code), ==, TCG_EXIT_LEAVE);
+    log_set_mask(0);
+    g_assert_true(log_set_filter(NULL, &error_abort));
+    g_assert_true(log_set_file(NULL, &error_abort));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     g_assert_nonnull(strstr(text, "set r0, 0x3\n"));
-    g_assert_nonnull(strstr(text, "OP after optimization at 0x"));
-    g_assert_nonnull(strstr(text, "OUT at 0x"));
+    g_assert_nonnull(strstr(text, "OP after optimization"));
+    g_assert_nonnull(strstr(text, "OUT: [size="));
+    g_assert_null(strstr(strstr(text, "OP:\n") + 1, "OP:\n"));
     g_test_message("%s", text);
-    free(text);
+    unlink(path);
+    g_free(path);
+    g_free(text);
     machine_finish(m, false);
     g_free(m);
 }
@@ -654,6 +755,9 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/run/raise", test_raise);
     g_test_add_func("/tcg/run/invalidate", test_invalidate);
     g_test_add_func("/tcg/run/inner-loop", test_inner_loop);
+    g_test_add_func("/tcg/run/changed-meanwhile", test_changed_meanwhile);
+    g_test_add_func("/tcg/run/link-elsewhere", test_link_elsewhere);
+    g_test_add_func("/tcg/run/loop-removed", test_loop_removed);
     g_test_add_func("/tcg/run/system", test_system);
     g_test_add_func("/tcg/run/kick", test_kick);
     g_test_add_func("/tcg/run/full", test_full);

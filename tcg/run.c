@@ -23,13 +23,15 @@ TcgRuntime *tcg_runtime(const TcgCache *c, void *state)
     return (TcgRuntime *)((uint8_t *)state + c->config.guest->runtime_offset);
 }
 
+/* memset's way with words, as often as the guest changes its mode; without vector registers, which may be the guest's. */
+static void fill(uint64_t *p, uint64_t value, size_t n)
+{
+    __asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(value) : "memory");
+}
+
 void tcg_forget_returns(TcgCache *c, void *state)
 {
-    TcgRuntime *rt = tcg_runtime(c, state);
-
-    for (unsigned n = 0; n < TCG_RETURNS; n++) {
-        rt->returns[n] = (uintptr_t)c->thunks.lookup;
-    }
+    fill(tcg_runtime(c, state)->returns, (uintptr_t)c->thunks.lookup, TCG_RETURNS);
 }
 
 void tcg_forget(TcgCache *c, void *state)
@@ -66,9 +68,7 @@ void *tcg_state_new(TcgCache *c, Error **errp)
     rt->cache = c;
     rt->mxcsr = 0x1f80;  /* SDM 10.2.3.1 and 8.1.5: as after reset of SSE and x87 with all masked */
     rt->fpucw = 0x37f;
-    for (unsigned n = 0; n < TCG_RETURNS; n++) {
-        rt->returns[n] = (uintptr_t)c->thunks.lookup;
-    }
+    tcg_forget_returns(c, p);
     pthread_mutex_lock(&c->lock);
     room = c->num_states < MAX_STATES;
     if (room) {
@@ -110,6 +110,9 @@ TcgExitReason tcg_enter(TcgCache *c, void *state, const TcgRegion *r)
     void (*enter)(void *, const void *);
 
     memcpy(&enter, &c->thunks.enter, sizeof(enter));
+    if (r->loops && !__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
+        tcg_kick(state); /* the bytes it was made of are gone: not a second round */
+    }
     rt->region = r;
     rt->running = true;
     enter(state, r->entry);
@@ -146,6 +149,18 @@ bool tcg_current(TcgCache *c, void *state, uint64_t *pc, uint32_t *word)
     /* Helpers and slow paths are called with the stack as tcg_enter left it. */
     memcpy(&ret, (uint8_t *)(uintptr_t)rt->host_sp - 8, sizeof(ret));
     return tcg_unwind(c, ret - 1, pc, word, &in_slot);
+}
+
+const TcgRegion *tcg_running_region(TcgCache *c, void *state)
+{
+    TcgRuntime *rt = tcg_runtime(c, state);
+    uintptr_t ret;
+
+    if (!rt->running) {
+        return NULL;
+    }
+    memcpy(&ret, (uint8_t *)(uintptr_t)rt->host_sp - 8, sizeof(ret));
+    return tcg_region_at(c, ret - 1);
 }
 
 _Noreturn void tcg_raise(TcgCache *c, void *state)

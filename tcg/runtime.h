@@ -31,6 +31,8 @@
 #ifndef TCG_RUNTIME_H
 #define TCG_RUNTIME_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "tcg/ir.h"
@@ -77,6 +79,7 @@ typedef struct TcgRuntime {
     uint64_t access_vaddr;    /* of the slow access under way */
     uint32_t access;
     uint32_t key;             /* mode key regions are compared with when entered indirectly */
+    _Atomic bool attention;   /* accel/tcg's: kicked and not seen to, for translated code that begins to allow interrupts */
 
     /*
      * Slow accesses of system mode, set by accel/tcg; both may tcg_raise(). slow_load of a read
@@ -87,6 +90,12 @@ typedef struct TcgRuntime {
     void (*slow_load)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
     void (*slow_store)(void *state, uint64_t vaddr, uint32_t access, uintptr_t retaddr);
 
+    /*
+     * Asked when exit_ind's target is not in the table, all globals and flags in their slots: where to go on, or NULL to leave with
+     * TCG_EXIT_LOOKUP. Set by accel/tcg; may be NULL. Must not tcg_raise().
+     */
+    const uint8_t *(*lookup)(void *state, uint64_t pc);
+
     /* Entries of jump_table in use, for tcg_forget(); more than TCG_REMEMBERED: all. */
     uint32_t num_remembered;
     uint16_t remembered[TCG_REMEMBERED];
@@ -95,6 +104,7 @@ typedef struct TcgRuntime {
     TcgTlb tlb[TCG_MMU_INDEXES];
     uint64_t returns[TCG_RETURNS];         /* by stack address / 8: of a return stub, or the look-up */
     uint32_t jump_table[TCG_JUMP_TABLE];   /* of low pc bits: checked entry - start of code, 0: none */
+    struct TcgRegion *kept[TCG_JUMP_TABLE]; /* what was remembered there last, tcg_forget() or not */
 } TcgRuntime;
 
 /* What a region is found by. User mode: phys is pc. */
@@ -118,6 +128,7 @@ typedef struct TcgRegion {
     const uint8_t *map;
     TcgSlot *slots;
     bool valid;
+    bool loops;                     /* a loop closes inside: it may run for long, up to a poll */
     struct TcgRegion *next_in_hash, *next_in_page[2];
     TcgSlot *incoming;              /* slots linked to it */
 } TcgRegion;
@@ -163,7 +174,8 @@ typedef bool TcgFrontEnd(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *
 typedef enum { TCG_TRANSLATED, TCG_NOTHING, TCG_FULL, TCG_REFUSED } TcgTranslated;
 
 /*
- * Translates and inserts the region, or finds that another thread has just done so. On TCG_FULL the
+ * Translates and inserts the region, or finds that another thread has just done so. When tcg_invalidate() was called for
+ * its bytes meanwhile, it is not inserted and not valid: it may be entered once. On TCG_FULL the
  * caller makes itself exclusive, calls tcg_flush() and tries again. TCG_REFUSED: the emitter lacks an op in the
  * region; tcg_refused_op() names it.
  */
@@ -172,7 +184,10 @@ const char *tcg_refused_op(const TcgContext *ctx);
 
 TcgRegion *tcg_find(TcgCache *c, const TcgKey *key);
 
-/* Links slot to r when both are still valid. System mode: the caller knows that the link may be kept. */
+/*
+ * Links slot to r when both are still valid and r is where the slot goes: an interrupt or a signal may have come between. System
+ * mode: the caller knows that the link may be kept.
+ */
 void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r);
 
 /*
@@ -184,6 +199,9 @@ void tcg_link_through(TcgCache *c, TcgSlot *slot);
 /* exit_ind finds r by its pc from now on. */
 void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
 
+/* The valid region that was remembered last for a pc with these low bits, or NULL: whether it is still right is the caller's to know. */
+TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc);
+
 /* Forgets all that tcg_remember() said, and predicted returns: the address space has changed. Cheap. */
 void tcg_forget(TcgCache *c, void *state);
 
@@ -193,8 +211,15 @@ void tcg_forget_returns(TcgCache *c, void *state);
 /* The region that slot is an exit of. */
 const TcgRegion *tcg_slot_region(const TcgSlot *slot);
 
-/* Removes the regions made from physical addresses start to end - 1; returns how many. */
+/*
+ * Removes the regions made from physical addresses start to end - 1; returns how many. The bytes have changed before: then what
+ * is being translated from them is held back too. Nobody enters them from now on; who is inside leaves at the next exit or poll.
+ */
 unsigned tcg_invalidate(TcgCache *c, uint64_t start, uint64_t end);
+/* Whether r was made from a byte of start to end - 1. */
+bool tcg_region_overlaps(const TcgCache *c, const TcgRegion *r, uint64_t start, uint64_t end);
+/* The region, removed or not, whose helper or slow path is running; NULL: none. */
+const TcgRegion *tcg_running_region(TcgCache *c, void *state);
 /* Whether any region was made from this page. */
 bool tcg_page_has_code(TcgCache *c, uint64_t phys);
 
@@ -203,7 +228,7 @@ void tcg_flush(TcgCache *c);
 
 /*
  * Around fork(): prepare before it, in whatever thread forks; parent or child after it. The child gets
- * code of its own before it runs any; false when there is no memory for that.
+ * code of its own, a copy of what was there at prepare, before it runs any; false when there is no memory for that.
  */
 void tcg_fork_prepare(TcgCache *c);
 void tcg_fork_parent(TcgCache *c);
@@ -233,10 +258,6 @@ bool tcg_unwind(const TcgCache *c, uintptr_t host_pc, uint64_t *pc, uint32_t *wo
 
 /* Asks the vCPU to leave at its next poll; from any thread. tcg_fault() opens the page again. */
 void tcg_kick(void *state);
-
-/* -d op, op_opt, out_asm: what is printed per region to log, which the caller owns; 0: nothing. */
-enum { TCG_LOG_OP = 1, TCG_LOG_OUT_ASM = 2, TCG_LOG_OP_OPT = 4 };
-void tcg_log(TcgCache *c, FILE *log, unsigned what);
 
 typedef struct {
     uint64_t regions, code_bytes, guest_bytes, ir_ops, flushes, invalidated, links;

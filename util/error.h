@@ -54,7 +54,7 @@ bool error_set_errno_at(Error **errp, int err, const char *file, int line, const
 /* Puts text before the message of *errp, if errp and *errp are set. Returns false. */
 bool error_prepend(Error **errp, const char *fmt, ...) ERROR_PRINTF(2, 3);
 
-/* Adds a hint line: shown to humans after the message, never sent over QMP. Returns false. */
+/* Adds a hint line: shown to humans after the message; over QMP behind it in `desc`. Returns false. */
 bool error_hint(Error **errp, const char *fmt, ...) ERROR_PRINTF(2, 3);
 
 /* Hands local_err (owned, may be NULL) to *errp; frees it when errp is NULL or already set. */

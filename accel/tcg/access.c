@@ -124,10 +124,10 @@ static void dirty(TcgVcpu *t, const Piece *p)
     map = s.mr->block->map;
     memory_dirty_mark(map, DIRTY_VGA, s.ram, p->len);
     memory_dirty_mark(map, DIRTY_MIGRATION, s.ram, p->len);
-    if (!code_watched(t->accel, p->info.ram)) {
-        memory_dirty_mark(map, DIRTY_CODE, s.ram, p->len);
-        tlb_unprotect(t, p->e, map, s.ram);
+    if (code_after_store(t->accel, s.ram, p->len)) {
+        code_page_release(t->accel, map, s.ram);
     }
+    tlb_unprotect(t, p->e, map, s.ram);
 }
 
 static void ram_store(TcgVcpu *t, const Piece *p, const uint8_t *buf, uint64_t flags)
@@ -170,7 +170,7 @@ static void access_prepare_store(TcgVcpu *t, vaddr addr, unsigned size, unsigned
 
     for (unsigned i = 0; i < n; i++) {
         if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
-            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+            code_before_store(t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
         }
     }
 }
@@ -183,7 +183,7 @@ void access_store(TcgVcpu *t, vaddr addr, const void *buf, unsigned size, unsign
 
     for (unsigned i = 0; i < n; i++) {
         if ((p[i].e->tag[TCG_WRITE] & TCG_TLB_DIRTY) && p[i].info.ram != RAM_ADDR_INVALID) {
-            code_written(t->accel, t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
+            code_before_store(t, p[i].info.ram + (p[i].addr & ~t->page_mask), p[i].len);
         }
     }
     for (unsigned i = 0; i < n; i++) {
@@ -221,18 +221,45 @@ void tcg_probe(Vcpu *v, vaddr addr, unsigned size, TcgAccess access, unsigned mm
     find_pieces(tcg_vcpu(v), addr, size, access, mmu, p);
 }
 
-uint8_t *tcg_host(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, unsigned *len)
+static uint8_t *plain_host(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, unsigned *len, Piece *p)
 {
-    TcgVcpu *t = tcg_vcpu(v);
-    Piece p[2];
     unsigned room = (unsigned)(~t->page_mask - (addr & ~t->page_mask)) + 1;
 
     find_pieces(t, addr, 1, access, mmu, p);
-    if (p[0].e->tag[access] & (TCG_TLB_MMIO | TCG_TLB_DIRTY | TCG_TLB_WATCH)) {
+    if (p->e->tag[access] & (TCG_TLB_MMIO | TCG_TLB_WATCH)) {
         return NULL;
     }
-    *len = room;
-    return (uint8_t *)(uintptr_t)(addr + p[0].e->addend);
+    *len = *len < room ? *len : room;
+    return (uint8_t *)(uintptr_t)(addr + p->e->addend);
+}
+
+const uint8_t *tcg_host_read(Vcpu *v, vaddr addr, unsigned mmu, unsigned *len)
+{
+    Piece p[2];
+
+    return plain_host(tcg_vcpu(v), addr, TCG_READ, mmu, len, p);
+}
+
+uint8_t *tcg_host_write(Vcpu *v, vaddr addr, unsigned mmu, unsigned *len, bool *follow)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    Piece p[2];
+    uint8_t *host = plain_host(t, addr, TCG_WRITE, mmu, len, p);
+
+    *follow = host && (p[0].e->tag[TCG_WRITE] & TCG_TLB_DIRTY);
+    if (*follow) {
+        code_before_store(t, p[0].info.ram + (addr & ~t->page_mask), *len);
+    }
+    return host;
+}
+
+void tcg_host_written(Vcpu *v, vaddr addr, unsigned mmu, unsigned len)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    Piece p[2];
+
+    find_pieces(t, addr, len, TCG_WRITE, mmu, p);
+    dirty(t, &p[0]);
 }
 
 /* From translated code, after a miss of the inline compare ---------------------------- */
@@ -251,6 +278,7 @@ void access_slow_load(void *state, uint64_t addr, uint32_t access, uintptr_t ret
     TcgVcpu *t = tcg_current_vcpu();
     unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
+    tcg_count(&t->counts.slow_loads);
     check_alignment(t, addr, access);
     if (access & (TCG_ACCESS_RMW | TCG_ACCESS_WRITE)) {
         access_prepare_store(t, addr, size, mmu);
@@ -331,6 +359,7 @@ void access_slow_store(void *state, uint64_t addr, uint32_t access, uintptr_t re
     TcgVcpu *t = tcg_current_vcpu();
     unsigned size = 1u << (access & TCG_ACCESS_SIZE), mmu = access >> TCG_ACCESS_MMU_SHIFT;
 
+    tcg_count(&t->counts.slow_stores);
     check_alignment(t, addr, access);
     if ((access & TCG_ACCESS_ATOMIC) && size <= 16) {
         atomic_store_back(t, addr, size, mmu);

@@ -1,118 +1,38 @@
 /*
- * Pages that hold translated code, and finding regions.
+ * Finding regions, and translating what is not there: see accel/tcg/tcg.h.
  *
- * A region is found by the RAM it was made from, its address and its mode. A page that code was read from is "clean" for DIRTY_CODE, so
- * that stores to it come to access_store and those of devices to the memory listener; both end in code_written. What part of a page
- * holds code is kept in pieces of 64 bytes, so that stores to data beside code cost little.
+ * A region is found by the RAM it was made from, its address and its mode. Stores to that RAM: pages.c.
  *
  * What is found by address alone (links across exits, indirect exits, returns) is right as long as the address space and the mode
  * stay: links are made inside a page and a mode only, the rest is forgotten when the TLB is flushed or the mode changes.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "accel/tcg/internal.h"
 #include "util/log.h"
 
-enum { GRANULE_BITS = 6 };
-
-static unsigned bucket(ram_addr page)
-{
-    return (page >> 12) & (CODE_PAGE_BUCKETS - 1);
-}
-
-/* The page's record if there is one. Records are only added, and complete when seen. */
-CodePage *code_page_find(TcgAccel *a, ram_addr page)
-{
-    CodePage *p = __atomic_load_n(&a->code_pages[bucket(page)], __ATOMIC_ACQUIRE);
-
-    while (p && p->ram != page) {
-        p = p->next;
-    }
-    return p;
-}
-
-static CodePage *code_page(TcgAccel *a, ram_addr page)
-{
-    CodePage *p = code_page_find(a, page);
-
-    if (p) {
-        return p;
-    }
-    mutex_lock(&a->lock);
-    p = code_page_find(a, page);
-    if (!p) {
-        p = calloc(1, sizeof(*p));
-        if (!p) {
-            abort(); /* out of memory for a few bytes */
-        }
-        p->ram = page;
-        p->next = a->code_pages[bucket(page)];
-        __atomic_store_n(&a->code_pages[bucket(page)], p, __ATOMIC_RELEASE);
-    }
-    mutex_unlock(&a->lock);
-    return p;
-}
-
-static uint64_t granules(ram_addr ram, uint64_t len)
-{
-    unsigned first = (ram & 0xfff) >> GRANULE_BITS, last = ((ram + len - 1) & 0xfff) >> GRANULE_BITS;
-
-    return (UINT64_MAX >> (63 - (last - first))) << first;
-}
-
-/* Nothing was translated from the page any more: stores to it need not come here. */
-static void unwatch(TcgAccel *a, CodePage *p)
-{
-    if (!atomic_load(&p->readers) && !tcg_page_has_code(a->cache, p->ram)) {
-        atomic_store(&p->watched, false); /* a translator that sets it again reads the bytes after that */
-        atomic_store(&p->used, 0);
-    }
-}
-
-/*
- * The store that is under way must be seen by the very next instruction (SDM vol. 3, 8.1.3 for the processor that stores), which
- * may be part of what runs: when it hits code, its instruction is done again alone.
- */
-void code_written(TcgAccel *a, TcgVcpu *t, ram_addr ram, uint64_t len)
-{
-    CodePage *p = code_page_find(a, ram & ~(ram_addr)0xfff);
-    unsigned n;
-
-    a->code_writes++;
-    if (!p || !atomic_load(&p->watched)) {
-        return;
-    }
-    if (t && !(atomic_load(&p->used) & granules(ram, len)) && !atomic_load(&p->readers)) {
-        return;
-    }
-    /* After a device's write nobody watches the page any more: all of its code goes. */
-    n = t ? tcg_invalidate(a->cache, ram, ram + len) : tcg_invalidate(a->cache, p->ram, p->ram + 0x1000);
-    a->invalidations += n;
-    unwatch(a, p);
-    if (t && n && !t->in_one && t->rt->running) {
-        t->force_one = true;
-        tcg_leave_how(t, LEAVE_ONE_INSN);
-    }
-}
-
-/* Translation ------------------------------------------------------------- */
-
-/* Makes writes to the page come to code_written before its bytes are read. */
-static void watch_page(MemoryMap *map, CodePage *p)
-{
-    if (atomic_exchange(&p->watched, true)) {
-        return;
-    }
-    memory_dirty_clear(map, DIRTY_CODE, p->ram, 0x1000); /* which tells the TLBs */
-}
-
 static void drop_page(TcgVcpu *t, unsigned slot)
 {
     if (t->fetched[slot]) {
-        atomic_fetch_sub(&t->fetched[slot]->readers, 1);
+        code_page_unread(t->fetched[slot]);
         t->fetched[slot] = NULL;
     }
+}
+
+static void drop_pages(TcgVcpu *t)
+{
+    drop_page(t, 0);
+    drop_page(t, 1);
+}
+
+/* Another thread must do something first, and may need this host CPU for it. */
+static _Noreturn void try_again(TcgVcpu *t)
+{
+    drop_pages(t);
+    sched_yield();
+    tcg_leave_how(t, LEAVE_AGAIN);
 }
 
 /* Notes page `slot` of the region under way, whose bytes are about to be read. */
@@ -130,11 +50,14 @@ static void note_page(TcgVcpu *t, unsigned slot, const TlbInfo *info)
         return;
     }
     drop_page(t, slot);
-    t->fetched[slot] = code_page(t->accel, info->ram);
-    atomic_fetch_add(&t->fetched[slot]->readers, 1);
     s = address_space_section(as, info->phys);
-    if (s.mr && s.mr->block) {
-        watch_page(s.mr->block->map, t->fetched[slot]);
+    if (!s.mr || !s.mr->block) {
+        try_again(t); /* the map has changed since the TLB was filled: a flush is on its way */
+    }
+    t->fetched[slot] = code_page(t->accel, info->ram);
+    code_page_read(t->fetched[slot], s.mr->block->map);
+    if (!code_page_settled(t->fetched[slot])) {
+        try_again(t);
     }
 }
 
@@ -167,12 +90,6 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     return done;
 }
 
-static void drop_pages(TcgVcpu *t)
-{
-    drop_page(t, 0);
-    drop_page(t, 1);
-}
-
 /* Says which bytes of their pages are code. */
 static void mark_used(TcgVcpu *t, vaddr pc, vaddr end)
 {
@@ -183,7 +100,9 @@ static void mark_used(TcgVcpu *t, vaddr pc, vaddr end)
         vaddr from = n ? page : pc, to = pages == 2 && n == 0 ? page - t->page_mask : end;
         CodePage *p = t->fetched[n];
 
-        atomic_fetch_or(&p->used, granules(p->ram + (from & ~t->page_mask), to - from));
+        t->code[n].ram = p->ram + (from & ~t->page_mask);
+        t->code[n].len = to - from;
+        code_page_use(p, t->code[n].ram, to - from);
     }
 }
 
@@ -192,6 +111,7 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
     TcgVcpu *t = opaque;
 
     drop_pages(t);
+    memset(t->code, 0, sizeof(t->code));
     t->uncached = false;
     t->tr.region = r;
     t->arch->translate(t->v, &t->tr);
@@ -206,35 +126,47 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
         built->page2 = t->fetched[1]->ram;
     }
     t->accel->guest_insns += t->tr.num_insns;
+    if (log_enabled(LOG_IN_ASM) && r != &t->ir) { /* the second time it is for the interpreter */
+        log_guest_code(t);
+    }
     return true;
 }
 
-/* Throws all translations away, while no vCPU runs any. */
-static void flush_all(TcgVcpu *t)
+/* Throws all translations, and the numbers of modes, away while no vCPU runs any. The loop begins anew: modes have other numbers. */
+static _Noreturn void flush_all(TcgVcpu *t)
 {
     TcgAccel *a = t->accel;
+    uint32_t seen = atomic_load(&a->generation);
 
-    atomic_store(&a->flush_wanted, true);
+    drop_pages(t);
+    atomic_fetch_add(&a->flush_wanted, 1);
     for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
         tcg_kick_vcpu(a->accel.vcpus[n]);
     }
     pthread_rwlock_unlock(&a->running);
     pthread_rwlock_wrlock(&a->running);
-    tcg_flush(a->cache);
-    atomic_store(&a->flush_wanted, false);
+    if (atomic_load(&a->generation) == seen) { /* else another vCPU has just done it */
+        memset(a->modes, 0, sizeof(a->modes));
+        a->num_modes = 0;
+        tcg_flush(a->cache);
+        code_pages_flushed(a);
+        atomic_store(&a->generation, seen + 1);
+    }
+    atomic_fetch_sub(&a->flush_wanted, 1);
     pthread_rwlock_unlock(&a->running);
     pthread_rwlock_rdlock(&a->running);
     t->slot = NULL;
+    tcg_leave_how(t, LEAVE_AGAIN);
 }
 
 /* NULL: refused by the emitter; t->ir has the region then. */
 static TcgRegion *translate(TcgVcpu *t, const TcgKey *key)
 {
     TcgRegion *r = NULL;
-    TcgTranslated got;
+    TcgTranslated got = tcg_translate(t->ctx, key, front_end, t, &r);
     TcgBuilt built;
 
-    while ((got = tcg_translate(t->ctx, key, front_end, t, &r)) == TCG_FULL) {
+    if (got == TCG_FULL) {
         flush_all(t);
     }
     if (got == TCG_REFUSED) {
@@ -277,28 +209,32 @@ static uint32_t mode_id(TcgVcpu *t, uint64_t key, bool one)
     if (!id) {
         a->modes[n].key = key;
         a->modes[n].one = one;
-        id = ++a->num_modes;
+        id = atomic_fetch_add(&a->num_modes, 1) + 1;
         atomic_store(&a->modes[n].id, id);
     }
     mutex_unlock(&a->lock);
     return id;
 }
 
-static void renew_modes(TcgVcpu *t)
-{
-    TcgAccel *a = t->accel;
+enum { NO_MODE = 0 }; /* no region has it */
 
-    if (__atomic_load_n(&a->num_modes, __ATOMIC_RELAXED) < MODES / 2) {
-        return;
+bool tcg_set_mode(Vcpu *v, uint64_t key, uint8_t fetch_mmu)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint32_t before = t->rt->key;
+
+    if (key != t->last_key) {
+        tcg_forget_returns(t->accel->cache, v->state);
+        t->last_key = key;
     }
-    flush_all(t);
-    pthread_rwlock_unlock(&a->running);
-    pthread_rwlock_wrlock(&a->running);
-    memset(a->modes, 0, sizeof(a->modes));
-    a->num_modes = 0;
-    tcg_flush(a->cache);
-    pthread_rwlock_unlock(&a->running);
-    pthread_rwlock_rdlock(&a->running);
+    t->run_mmu = fetch_mmu;
+    t->rt->key = mode_id(t, key, t->accel->conf.one_insn_per_tb);
+    return t->rt->key != before;
+}
+
+void tcg_stop_at_exit(Vcpu *v)
+{
+    tcg_vcpu(v)->rt->key = NO_MODE;
 }
 
 /* Whether the second page that r was made from is still the one behind its address. */
@@ -324,7 +260,9 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
 
     t->in_one = t->force_one;
     t->force_one = false;
-    renew_modes(t);
+    if (atomic_load(&t->accel->num_modes) >= MODES / 2) {
+        flush_all(t);
+    }
     key.mode = mode_id(t, at->key, one);
     if (!tlb_lookup(t, at->pc, TCG_EXEC, at->fetch_mmu, &info)) {
         t->arch->raise_fault(t->v);
@@ -345,6 +283,41 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
     t->fetch_mmu = at->fetch_mmu;
     t->fetch_page = at->pc & t->page_mask;
     return translate(t, &key);
+}
+
+/* The page of RAM behind an address of code; RAM_ADDR_INVALID: none, or it faults. */
+static ram_addr code_ram(TcgVcpu *t, vaddr pc)
+{
+    TlbInfo *info;
+
+    return tlb_lookup(t, pc, TCG_EXEC, t->run_mmu, &info) ? info->ram : RAM_ADDR_INVALID;
+}
+
+/*
+ * Indirect exits come here after the table was emptied (another address space, most of which is the same as before) or when two
+ * regions share an entry of it. What cannot be answered in a few steps is the loop's.
+ */
+const uint8_t *region_lookup(void *state, uint64_t pc)
+{
+    TcgVcpu *t = tcg_current_vcpu();
+    TcgCache *cache = t->accel->cache;
+    TcgRegion *r = tcg_kept(state, cache, pc);
+    TcgKey key = { .pc = pc, .mode = t->rt->key };
+    ram_addr page;
+
+    if (t->in_one || key.mode == NO_MODE || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
+        return NULL;
+    }
+    key.phys = page | (pc & ~t->page_mask);
+    if (!r || r->key.pc != pc || r->key.mode != key.mode || r->key.phys != key.phys) {
+        r = tcg_find(cache, &key);
+    }
+    if (!r || r->page[1] != TCG_NO_PAGE) {
+        return NULL;
+    }
+    tcg_count(&t->counts.found_again);
+    tcg_remember(state, cache, r);
+    return r->entry;
 }
 
 void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)

@@ -99,25 +99,6 @@ void tcg_yield(Vcpu *v)
 
 /* Running -------------------------------------------------------------------- */
 
-static void print_to_file(void *file, const char *text)
-{
-    fputs(text, file);
-}
-
-static void log_region(TcgVcpu *t, const TcgPoint *at)
-{
-    if (!log_in_filter(at->pc)) {
-        return;
-    }
-    log_item(LOG_EXEC, "exec %u: 0x%016" PRIx64 " key 0x%" PRIx64 "\n", t->v->index, at->pc, at->key);
-    if (log_enabled(LOG_CPU)) {
-        FILE *f = log_begin();
-
-        t->v->arch->print_registers(t->v, print_to_file, f);
-        log_end(f);
-    }
-}
-
 /* The emitter refused the region in t->ir. */
 static void interpret(TcgVcpu *t)
 {
@@ -176,6 +157,7 @@ static void host_fault(TcgVcpu *t)
 /* Runs a region and what is linked to it. */
 static void run_region(TcgVcpu *t, const TcgPoint *at)
 {
+    TcgExitReason why;
     TcgRegion *r;
 
     if (at->key != t->last_key) {
@@ -184,7 +166,7 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     r = region_find(t, at);
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
-        log_region(t, at);
+        log_region(t, at, r);
     }
     t->moved = false;
     if (!r) {
@@ -193,7 +175,10 @@ static void run_region(TcgVcpu *t, const TcgPoint *at)
     }
     region_connect(t, r, at);
     t->rt->key = r->key.mode;
-    switch (tcg_enter(t->accel->cache, t->v->state, r)) {
+    t->run_mmu = at->fetch_mmu;
+    why = tcg_enter(t->accel->cache, t->v->state, r);
+    tcg_count(&t->counts.exits[why]);
+    switch (why) {
     case TCG_EXIT_LINK:
         t->slot = t->rt->exit_slot;
         t->arch->set_pc(t->v, t->rt->exit_pc);
@@ -230,6 +215,22 @@ static void yield_cache(TcgVcpu *t)
     t->slot = NULL;
 }
 
+/* A kick sets attention after the request: either the request is seen here, or attention stays. */
+bool tcg_wanted(Vcpu *v)
+{
+    TcgRuntime *rt = tcg_vcpu(v)->rt;
+
+    if (!atomic_load_explicit(&rt->attention, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store(&rt->attention, false);
+    if (atomic_load(&v->requests)) {
+        atomic_store(&rt->attention, true);
+        return true;
+    }
+    return false;
+}
+
 /* True when the loop must be left. */
 static bool look_around(TcgVcpu *t)
 {
@@ -242,6 +243,7 @@ static bool look_around(TcgVcpu *t)
         return true;
     }
     if (requests == 0) {
+        tcg_wanted(t->v);
         return false;
     }
     if (requests & VCPU_REQ_FLUSH) {
@@ -255,6 +257,8 @@ static bool look_around(TcgVcpu *t)
     }
     if (requests & ~(uint32_t)VCPU_REQ_FLUSH) {
         t->arch->interrupts(t->v);
+        /* What could not be taken now, or was asked for again without a kick */
+        atomic_store(&t->rt->attention, atomic_load(&t->v->requests) != 0);
     }
     return false;
 }
@@ -269,8 +273,12 @@ static VcpuExit loop(TcgVcpu *t)
         bool one;
 
         t->moved = true; /* outside of instructions the state says where it is */
+        if (atomic_load_explicit(&t->must_settle, memory_order_relaxed)) {
+            code_settle(t, true);
+        }
         if (t->deliver) {
             t->deliver = false;
+            tcg_count(&t->counts.delivered);
             arch->deliver(t->v);
         }
         if (t->tlb_grow) {
@@ -331,6 +339,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     rcu_enter();
     pthread_rwlock_rdlock(&t->accel->running);
+    code_settle(t, true);
     t->slot = NULL;
     t->polled = false;
     t->arch->begin_run(v);
@@ -340,6 +349,7 @@ VcpuExit tcg_run(Vcpu *v)
     }
     e = loop(t);
     t->arch->end_run(v);
+    code_settle(t, false);
     pthread_rwlock_unlock(&t->accel->running);
     rcu_leave();
     if (t->accel->conf.thread == TCG_THREADS_SINGLE) {
@@ -350,7 +360,10 @@ VcpuExit tcg_run(Vcpu *v)
 
 void tcg_kick_vcpu(Vcpu *v)
 {
-    if (__atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE)) {
+    TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
+
+    if (t) {
+        atomic_store(&t->rt->attention, true);
         tcg_kick(v->state);
     }
 }

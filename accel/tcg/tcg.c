@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "accel/tcg/internal.h"
+#include "util/disas.h"
 
 /* Interpreted regions ------------------------------------------------------ */
 
@@ -97,6 +98,7 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
     t->rt = tcg_runtime(t->accel->cache, v->state);
     t->rt->slow_load = access_slow_load;
     t->rt->slow_store = access_slow_store;
+    t->rt->lookup = region_lookup;
     t->page_mask = -1ull << arch->guest->page_bits;
     t->it = (IrInterp){ .state = v->state, .opaque = t, .load = interp_load, .store = interp_store };
     tlb_init(t);
@@ -121,15 +123,55 @@ static void tcg_vcpu_finish(Vcpu *v)
     tcg_set_current(NULL);
     tlb_finish(t);
     tcg_context_free(t->ctx);
+    disas_free(t->disas);
     ir_region_finish(&t->ir);
     ir_interp_finish(&t->it);
     free(t);
+}
+
+/* Of all vCPUs. */
+static TcgCounts sum_counts(TcgAccel *a)
+{
+    TcgCounts sum = { 0 };
+    uint64_t *to = (uint64_t *)&sum;
+
+    for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
+        TcgVcpu *t = __atomic_load_n(&a->accel.vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
+
+        for (size_t i = 0; t && i < sizeof(sum) / sizeof(*to); i++) {
+            to[i] += __atomic_load_n((uint64_t *)&t->counts + i, __ATOMIC_RELAXED);
+        }
+    }
+    return sum;
+}
+
+static void print_counts(const TcgCounts *s, void (*print)(void *, const char *), void *opaque)
+{
+    char text[700];
+
+    snprintf(text, sizeof(text),
+             "TLB fills           %" PRIu64 "\n"
+             "page faults         %" PRIu64 "\n"
+             "slow loads          %" PRIu64 "\n"
+             "slow stores         %" PRIu64 "\n"
+             "exceptions          %" PRIu64 "\n"
+             "exits not linked    %" PRIu64 "\n"
+             "exits not found     %" PRIu64 "\n"
+             "exits found again   %" PRIu64 "\n"
+             "exits by request    %" PRIu64 "\n"
+             "exits for attention %" PRIu64 "\n"
+             "exits by faults     %" PRIu64 "\n",
+             s->fills, s->faults, s->slow_loads, s->slow_stores, s->delivered, s->exits[TCG_EXIT_LINK],
+             s->exits[TCG_EXIT_LOOKUP], s->found_again, s->exits[TCG_EXIT_LEAVE], s->exits[TCG_EXIT_POLL] + s->exits[TCG_EXIT_ICOUNT],
+             s->exits[TCG_EXIT_RAISE]);
+    print(opaque, text);
 }
 
 static void print_jit(Accel *accel, void (*print)(void *, const char *), void *opaque)
 {
     TcgAccel *a = (TcgAccel *)accel;
     TcgStats s = { 0 };
+    TcgCounts sum;
     char text[900];
 
     if (a->cache) {
@@ -156,6 +198,8 @@ static void print_jit(Accel *accel, void (*print)(void *, const char *), void *o
              atomic_load(&a->interpreted), s.front_ns / 1000, s.emit_ns / 1000, s.flushes, s.invalidated,
              atomic_load(&a->code_writes), atomic_load(&a->flushes), atomic_load(&a->page_flushes));
     print(opaque, text);
+    sum = sum_counts(a);
+    print_counts(&sum, print, opaque);
 }
 
 /* The accelerator ------------------------------------------------------------ */
@@ -177,7 +221,9 @@ static void device_wrote_code(MemoryListener *l, ram_addr ram, uint64_t len)
         uint64_t n = 0x1000 - (ram & 0xfff);
 
         n = n < len ? n : len;
-        code_written(a, NULL, ram, n);
+        if (code_after_store(a, ram, n)) {
+            code_page_release(a, a->accel.map, ram);
+        }
         ram += n;
         len -= n;
     }
@@ -190,8 +236,8 @@ static void dirty_cleared(MemoryListener *l, DirtyClient client, ram_addr ram, u
     for (unsigned n = 0; n < a->accel.num_vcpus; n++) {
         TcgVcpu *t = __atomic_load_n(&a->accel.vcpus[n]->accel_data, __ATOMIC_ACQUIRE);
 
-        if (t) {
-            tlb_protect(t, ram, len);
+        if (t && tlb_protect(t, ram, len) && client == DIRTY_CODE) {
+            code_page_protected(a, ram, t);
         }
     }
 }
@@ -225,15 +271,7 @@ static void tcg_unrealize(Object *o)
     if (a->listening) {
         memory_listener_del(a->accel.map, &a->listener);
     }
-    for (unsigned n = 0; n < CODE_PAGE_BUCKETS; n++) {
-        CodePage *p, *next;
-
-        for (p = a->code_pages[n]; p; p = next) {
-            next = p->next;
-            free(p);
-        }
-        a->code_pages[n] = NULL;
-    }
+    code_pages_free(a);
     tcg_cache_free(a->cache);
     a->cache = NULL;
     pthread_rwlock_destroy(&a->running);

@@ -35,6 +35,8 @@ typedef struct {
     uint8_t prot;      /* what may go through the TLB; without WRITE, a write comes to walk again */
     uint8_t asidx;     /* address space: Vcpu.as[] */
     bool watch;        /* every access goes to arch->watch */
+    bool global;       /* stays when the address space is changed */
+    uint8_t shift;     /* log2 of the size of the page it is part of */
 } TcgPage;
 
 /* Where the guest is. */
@@ -83,7 +85,6 @@ struct TcgArch {
     void (*after_insn)(Vcpu *, const TcgPoint *before); /* NULL when one_insn never is */
     void (*watch)(Vcpu *, vaddr, unsigned size, TcgAccess); /* an access to a watched page was made */
     VcpuExit (*stuck)(Vcpu *);                           /* not KICK: the vCPU cannot go on (shutdown, halt) */
-    void (*disassemble)(Vcpu *, const TcgPoint *, unsigned len, void *file); /* -d in_asm; may be NULL */
 };
 typedef struct TcgArch TcgArch;
 
@@ -96,10 +97,14 @@ void tcg_st(Vcpu *, vaddr, uint64_t value, unsigned size, unsigned mmu);
 /* Leaves with the fault that an access of size bytes (up to a page) would have. */
 void tcg_probe(Vcpu *, vaddr, unsigned size, TcgAccess, unsigned mmu);
 /*
- * Host address of a byte and in *len how many follow it in the page; NULL (after the same checks) when it is no plain RAM:
- * then accesses go one by one. For writes, the page's translated code is gone.
+ * Host address of a byte, and in *len how many bytes from there may be accessed in its page, at most the *len asked for; NULL
+ * (after the same checks) when it is no plain RAM: then accesses go one by one. Writing: translated code in these bytes is
+ * thrown away first, which may leave to do the instruction again; when *follow is set, tcg_host_written() is owed after the write. What
+ * is to be written is asked for last: the pointer is good until the next access that may fill the TLB (docs/translator.md section 8).
  */
-uint8_t *tcg_host(Vcpu *, vaddr, TcgAccess, unsigned mmu, unsigned *len);
+const uint8_t *tcg_host_read(Vcpu *, vaddr, unsigned mmu, unsigned *len);
+uint8_t *tcg_host_write(Vcpu *, vaddr, unsigned mmu, unsigned *len, bool *follow);
+void tcg_host_written(Vcpu *, vaddr, unsigned mmu, unsigned len);
 
 /* Leaves a helper, or an access made by it: see above. */
 _Noreturn void tcg_leave(Vcpu *);
@@ -112,11 +117,26 @@ _Noreturn void tcg_leave_to_loop(Vcpu *);
  */
 void tcg_moved(Vcpu *);
 
+/*
+ * From helpers, for translated code that goes on by an indirect exit: the mode is `key` from here on (TcgPoint.key of a point without
+ * one_insn). True when that is another one than before.
+ */
+bool tcg_set_mode(Vcpu *, uint64_t key, uint8_t fetch_mmu);
+/* Requests are pending; near enough for a helper, which others see to at the next poll. */
+bool tcg_wanted(Vcpu *);
+/* The next indirect exit comes to the loop. */
+void tcg_stop_at_exit(Vcpu *);
+
 /* The guest waits for another vCPU in a loop: that one runs first where there is not a host CPU for each. From arch->leave. */
 void tcg_yield(Vcpu *);
 
-/* TLB of the vCPU, its own thread. */
+/*
+ * TLB of the vCPU, its own thread: all; all but global pages; the page around an address, however large. tcg_ram is for page walks:
+ * the host address of RAM at a guest-physical one, good up to the end of its 4 KiB, or NULL: then through the address space.
+ */
 void tcg_tlb_flush(Vcpu *);
+void tcg_tlb_flush_local(Vcpu *);
 void tcg_tlb_flush_page(Vcpu *, vaddr);
+const uint8_t *tcg_ram(Vcpu *, unsigned asidx, hwaddr);
 
 #endif

@@ -41,7 +41,7 @@ static const QClass *find_driver(Machine *m, const char *driver, Error **errp)
 
         error_set(errp, "'%s' is not a valid device model name", driver);
         if (near) {
-            error_hint(errp, "did you mean '%s'?", near);
+            error_hint(errp, "Did you mean '%s'?", near);
         }
         return NULL;
     }

@@ -1,6 +1,7 @@
 /* Machines: making, resetting, taking down. The contract is in hw/core/machine.h. */
 #include <assert.h>
 #include <glib.h>
+#include <string.h>
 
 #include "hw/core/machine.gen.h"
 #include "hw/core/internal.h"
@@ -16,6 +17,11 @@ const MachineOps *machine_functions(const Machine *m)
     const MachineOps *ops = object_iface(&m->obj);
 
     return ops ? ops : &none;
+}
+
+bool machine_is_default(const QClass *k)
+{
+    return k->alias && !strcmp(k->alias, "pc");
 }
 
 Object *machine_folder(Machine *m, const char *name)

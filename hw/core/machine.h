@@ -73,9 +73,11 @@ struct Machine {
 #define MACHINE(p) ((Machine *)(p))
 const MachineConf *machine_conf(Machine *);
 const MachineOps *machine_functions(const Machine *);
+bool machine_is_default(const QClass *); /* made when nobody says which */
 
 /* What devices may ask of the program above them (reset requests, -serial chardevs, firmware files...). */
 typedef struct MachineHost {
+    void (*warn)(Machine *, const char *text);          /* a line for the user */
     void (*request_reset)(Machine *, ShutdownCause);
     void (*request_shutdown)(Machine *, ShutdownCause);  /* honours -no-reboot, -no-shutdown, -action */
     void (*request_exit)(Machine *, int status);          /* isa-debug-exit: process exit status */

@@ -141,6 +141,9 @@ bool machine_configure(Machine *m, Error **errp)
     if (!cpu_topology_parse(conf->smp, ops, &m->smp, errp)) {
         return false;
     }
+    if (conf->usb) {
+        return error_set(errp, "usb=on: this machine has no USB controller yet; usb=off is what there is");
+    }
     m->ram_size = mem && mem->has_size ? round_up(mem->size, 8192) : ops->default_ram_size;
     if (mem && mem->has_size && !mem->size) {
         m->ram_size = ops->default_ram_size;

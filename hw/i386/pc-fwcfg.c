@@ -44,6 +44,17 @@ static unsigned ram_ranges(const PcMachine *pc, SmbiosRange out[MAX_RANGES])
     return pc->above_4g ? 2 : 1;
 }
 
+/* AMD's processors whose addresses reach there: CPUID leaf 0 is EBX EDX ECX "AuthenticAMD", 80000008h EAX[7:0] the address bits. */
+static bool has_hypertransport(PcMachine *pc)
+{
+    enum { AUTH = 0x68747541, ENTI = 0x69746e65, CAMD = 0x444d4163, BITS = 40 };
+    uint32_t name[4], size[4];
+
+    x86_cpuid(x86_cpu(pc->m.vcpus[0]), 0, 0, name);
+    x86_cpuid(x86_cpu(pc->m.vcpus[0]), 0x80000008, 0, size);
+    return name[1] == AUTH && name[3] == ENTI && name[2] == CAMD && (size[0] & 0xff) >= BITS;
+}
+
 /* etc/e820: address, length, type. */
 static bool set_e820(PcMachine *pc, Error **errp)
 {
@@ -51,9 +62,11 @@ static bool set_e820(PcMachine *pc, Error **errp)
     unsigned n = ram_ranges(pc, r);
     GByteArray *a = g_byte_array_new();
 
-    append_le(a, HYPERTRANSPORT_BASE, 8);
-    append_le(a, HYPERTRANSPORT_SIZE, 8);
-    append_le(a, E820_RESERVED, 4);
+    if (has_hypertransport(pc)) {
+        append_le(a, HYPERTRANSPORT_BASE, 8);
+        append_le(a, HYPERTRANSPORT_SIZE, 8);
+        append_le(a, E820_RESERVED, 4);
+    }
     for (unsigned i = 0; i < n; i++) {
         append_le(a, r[i].base, 8);
         append_le(a, r[i].size, 8);

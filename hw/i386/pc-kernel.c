@@ -27,7 +27,7 @@ enum {                             /* Where things go */
     SETUP_AT = 0x10000, CMDLINE_AT = 0x20000, KERNEL_AT = 0x100000,
     SETUP_MAX = CMDLINE_AT - SETUP_AT, CMDLINE_MAX = 0x10000,
     INITRD_MAX_OLD = 0x37ffffff,   /* before protocol 2.03 */
-    TABLES_ROOM = 0x28000,         /* end of RAM: the firmware's tables */
+    TABLES_ROOM = 0x20000,         /* end of RAM: the firmware's tables */
 };
 
 #define LINUX_ROM "genroms/linuxboot_dma.bin"

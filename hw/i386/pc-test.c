@@ -503,13 +503,13 @@ static void test_linux(void)
     g_assert_cmpuint(item32(f, FW_CFG_SETUP_SIZE), ==, 5 * 512);
     g_assert_cmpuint(item32(f, FW_CFG_CMDLINE_SIZE), ==, 14);
     g_assert_cmpuint(item32(f, FW_CFG_INITRD_SIZE), ==, 5000);
-    g_assert_cmphex(item32(f, FW_CFG_INITRD_ADDR), ==, (0x4000000 - 0x28000 - 1 - 5000) & ~0xfff);
+    g_assert_cmphex(item32(f, FW_CFG_INITRD_ADDR), ==, (0x4000000 - 0x20000 - 1 - 5000) & ~0xfff);
     out(f, 0x510, 2, FW_CFG_SETUP_DATA);
     for (unsigned i = 0; i < 0x22c; i++) {
         unsigned v = in(f, 0x511, 1);
         g_assert_cmphex(v, ==, i == 0x1f1 ? 4 : i == 0x1fa ? 0xfd : i == 0x1fb ? 0xff : i == 0x202 ? 'H' : i == 0x203 ? 'd'
                                : i == 0x204 ? 'r' : i == 0x205 ? 'S' : i == 0x206 ? 0x0f : i == 0x207 ? 2 : i == 0x210 ? 0xb0
-                               : i == 0x211 ? 0x81 : i == 0x219 ? 0x60 : i == 0x21a ? 0xfd : i == 0x21b ? 0x03 : i == 0x21c ? 0x88
+                               : i == 0x211 ? 0x81 : i == 0x219 ? 0xe0 : i == 0x21a ? 0xfd : i == 0x21b ? 0x03 : i == 0x21c ? 0x88
                                : i == 0x21d ? 0x13 : i == 0x225 ? 0xfe : i == 0x22a ? 2 : 0);
     }
     check_file(f, "genroms/linuxboot_dma.bin", 512);

@@ -118,6 +118,27 @@ static bool add_apic(PcMachine *pc, Device *cpu, uint32_t id, Error **errp)
     return device_realize(apic, errp);
 }
 
+/* Its place, counted as x86_apic_id does. Levels that the machine has one of are left out. */
+static void set_place(const CpuTopology *t, unsigned index, struct json_object *props)
+{
+    const struct {
+        const char *name;
+        unsigned count;
+        bool always;
+    } levels[] = { { "thread-id", t->threads, true }, { "core-id", t->cores, true }, { "module-id", t->modules, false },
+                   { "die-id", t->dies, false } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(levels); i++) {
+        unsigned count = levels[i].count ? levels[i].count : 1;
+
+        if (levels[i].always || count > 1) {
+            json_object_object_add(props, levels[i].name, json_object_new_int64(index % count));
+        }
+        index /= count;
+    }
+    json_object_object_add(props, "socket-id", json_object_new_int64(index));
+}
+
 static bool add_cpu(PcMachine *pc, const QClass *k, unsigned index, Error **errp)
 {
     uint32_t id = x86_apic_id(&pc->m.smp, index);
@@ -125,6 +146,7 @@ static bool add_cpu(PcMachine *pc, const QClass *k, unsigned index, Error **errp
     Device *cpu;
 
     json_object_object_add(props, "apic-id", json_object_new_int64(id));
+    set_place(&pc->m.smp, index, props);
     cpu = device_create_json(&pc->m, k, NULL, NULL, NULL, props, false, errp);
     json_object_put(props);
     if (!cpu || !device_realize(cpu, errp)) {
@@ -392,6 +414,9 @@ static bool pc_create(Machine *m, Error **errp)
     if (boot && ((boot->order && !pc_boot_order_valid(boot->order, errp)) ||
                  (boot->once && !pc_boot_order_valid(boot->once, errp)))) {
         return false;
+    }
+    if (pc->conf.vmport == ON_OFF_AUTO_ON) {
+        return error_set(errp, "vmport=on: this machine has no VMware port yet; vmport=off is what there is");
     }
     if (!pc_memory_split(pc, errp) || !pc_create_cpus(pc, errp) || !pc_memory_create(pc, errp) ||
         !pc_create_bridges(pc, errp) ||

@@ -92,13 +92,32 @@ static uint8_t status_of(const IdeBus *b)
     return d ? d->st.status : 0;
 }
 
+/* The drive that is there answers for the one that is not (9.16), with what was written and with status and error 0. */
+static uint8_t read_absent(const IdeBus *b, unsigned offset)
+{
+    const IdeDrive *other = b->drives[!b->st->selected];
+
+    if (!other || offset == 1) {
+        return 0;
+    }
+    return offset == 6 ? other->st.device : b->st->absent[offset - 2];
+}
+
+/* The signature of nothing: what drivers find after a reset where no drive is. */
+static void reset_absent(IdeBus *b)
+{
+    static const uint8_t signature[4] = {1, 1, 0xff, 0xff};
+
+    memcpy(b->st->absent, signature, sizeof(signature));
+}
+
 static uint8_t read_register(IdeBus *b, unsigned offset)
 {
     const IdeDrive *d = b->drives[b->st->selected];
     bool hob = b->st->control & CTL_HOB;
 
     if (!d) {
-        return 0;
+        return read_absent(b, offset);
     }
     switch (offset) {
     case 1:
@@ -160,6 +179,7 @@ static void write_command(IdeBus *b, uint8_t command)
                 ide_software_reset(b->drives[i]);
             }
         }
+        reset_absent(b);
         b->st->selected = 0;
         if (b->drives[0]) {
             ide_raise_irq(b);
@@ -178,6 +198,9 @@ static void write_byte(IdeBus *b, unsigned offset, uint8_t v)
         return;
     }
     b->st->control &= ~CTL_HOB;
+    if (offset >= 2 && offset <= 5) {
+        b->st->absent[offset - 2] = v;
+    }
     for (int i = 0; i < 2; i++) {
         if (b->drives[i]) {
             write_register(b->drives[i], offset, v);
@@ -223,6 +246,9 @@ void ide_write_control(IdeBus *b, uint8_t v)
     bool was = b->st->control & CTL_SRST;
 
     b->st->control = v & (CTL_NIEN | CTL_SRST | CTL_HOB);
+    if (v & CTL_SRST) {
+        reset_absent(b);
+    }
     for (int i = 0; i < 2; i++) {
         IdeDrive *d = b->drives[i];
 

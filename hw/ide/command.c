@@ -3,7 +3,7 @@
 
 #include "hw/ide/internal.h"
 
-enum { MULTIPLE_MAX = 16, DMA_SECTORS = BUFFER / SECTOR };
+enum { DMA_SECTORS = BUFFER / SECTOR };
 
 /* ---- Which sectors ---- */
 

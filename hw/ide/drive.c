@@ -115,7 +115,7 @@ void ide_software_reset(IdeDrive *d)
     d->st.phase = IDE_PHASE_IDLE;
     d->st.status = d->is_cd ? 0 : ST_IDLE;
     d->st.error = 1; /* no fault found */
-    d->st.multiple = 0;
+    d->st.multiple = MULTIPLE_MAX; /* so that READ MULTIPLE works without SET MULTIPLE MODE: as QEMU's */
     ide_signature(d);
 }
 

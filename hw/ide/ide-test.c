@@ -144,6 +144,7 @@ static void test_identify(void)
     g_assert_cmpuint(ld32_le(id + 120), ==, DISK_SECTORS);
     g_assert_cmpuint(ld64_le(id + 200), ==, DISK_SECTORS);
     g_assert_cmphex(ld16_le(id + 176), ==, 0x203f); /* ultra mode 5 */
+    g_assert_cmphex(ld16_le(id + 118), ==, 0x0110); /* 16 sectors a block before anybody set it */
     devtest_outb(e.t, 0x1f1, 3);
     devtest_outb(e.t, 0x1f2, 0x22);
     devtest_outb(e.t, 0x1f7, 0xef); /* multi-word mode 2 */
@@ -165,8 +166,9 @@ static void test_registers(void)
                         "outb 0x1f2 0x55; outb 0x1f3 0xaa; inb 0x1f2 = 0x55; inb 0x1f3 = 0xaa\n"
                         "outb 0x3f6 0x80; inb 0x1f2 = 1; inb 0x1f3 = 1   # the values before\n"
                         "outb 0x1f4 7; inb 0x1f2 = 0x55                 # a write takes HOB back\n"
-                        "outb 0x1f6 0xb0; inb 0x1f7 = 0; inb 0x1f2 = 0; outb 0x1f7 0xec; inb 0x1f7 = 0; irq 14 = 0\n"
+                        "outb 0x1f6 0xb0; inb 0x1f7 = 0; inb 0x1f2 = 0x55; inb 0x1f6 = 0xb0; outb 0x1f7 0xec; inb 0x1f7 = 0; irq 14 = 0\n"
                         "outb 0x1f6 0xa0; outb 0x3f6 4; inb 0x3f6 = 0x80; outb 0x3f6 0; inb 0x3f6 = 0x50; inb 0x1f1 = 1\n"
+                        "outb 0x1f6 0xb0; inb 0x1f1 = 0; inb 0x1f2 = 1; inb 0x1f3 = 1; inb 0x1f4 = 0xff; inb 0x1f5 = 0xff; outb 0x1f6 0xa0\n"
                         "outb 0x376 4; outb 0x376 0; inb 0x177 = 0; inb 0x174 = 0x14; inb 0x175 = 0xeb\n"
                         "outb 0x1f7 0xff; inb 0x1f7 = 0x51; inb 0x1f1 = 4; irq 14 = 0\n"
                         "outb 0x3f6 2; outb 0x1f7 0xe1; irq 14 = 0; outb 0x3f6 0; irq 14 = 1; inb 0x3f6 = 0x50; irq 14 = 1\n"
@@ -244,7 +246,7 @@ static void test_chs(void)
     set_task(&e, 0x1f0, 0xffffffffffff, 1, true);
     devtest_script(e.t, "outb 0x1f7 0x25; inb 0x1f7 = 0x51; inb 0x1f1 = 0x10");
     set_task(&e, 0x1f0, 0, 1, false);
-    devtest_script(e.t, "outb 0x3f6 4; outb 0x3f6 0; outb 0x1f7 0xc4; inb 0x1f7 = 0x51; inb 0x1f1 = 4"); /* not set */
+    devtest_script(e.t, "outb 0x3f6 4; outb 0x3f6 0; outb 0x1f2 0; outb 0x1f7 0xc6; outb 0x1f2 1; outb 0x1f7 0xc4; inb 0x1f7 = 0x51; inb 0x1f1 = 4"); /* turned off */
     env_finish(&e);
 }
 

@@ -14,7 +14,7 @@ enum { ER_ABRT = 0x04, ER_IDNF = 0x10, ER_UNC = 0x40 }; /* error register */
 enum { DEV_LBA = 0x40, DEV_SELECT = 0x10 };             /* device register */
 enum { CTL_NIEN = 0x02, CTL_SRST = 0x04, CTL_HOB = 0x80 };
 enum { HOB_FEATURE, HOB_NSECTOR, HOB_LOW, HOB_MID, HOB_HIGH };
-enum { SECTOR = 512, CD_SECTOR = 2048, BUFFER = 131072 };
+enum { SECTOR = 512, CD_SECTOR = 2048, BUFFER = 131072, MULTIPLE_MAX = 16 };
 
 struct IdeDrive {
     Device dev;

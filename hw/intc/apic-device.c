@@ -247,3 +247,15 @@ bool apic_print(Vcpu *vcpu, PrintFn *print, void *opaque)
                    apic_ldr(s) >> (apic_is_x2(s) ? 0 : 24), apic_ppr(s));
     return true;
 }
+
+Vcpu *apic_vcpu(Machine *m, int64_t id)
+{
+    for (unsigned i = 0; i < m->num_vcpus; i++) {
+        const Apic *s = m->vcpus[i]->intc == &apic_local_intc ? m->vcpus[i]->intc_opaque : NULL;
+
+        if (s && apic_id(s) == id) {
+            return m->vcpus[i];
+        }
+    }
+    return NULL;
+}

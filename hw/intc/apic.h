@@ -56,6 +56,8 @@ void apic_del_eoi(Machine *m, void *opaque);
 
 /* info lapic of a vCPU: false when it has no APIC. */
 bool apic_print(Vcpu *vcpu, PrintFn *print, void *opaque);
+/* The vCPU whose APIC has this id; NULL: none. */
+Vcpu *apic_vcpu(Machine *m, int64_t id);
 
 /* The I/O APIC's registers, which the board maps at IOAPIC_BASE_DEFAULT. */
 MemoryRegion *ioapic_mmio(Device *ioapic);

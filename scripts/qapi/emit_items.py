@@ -50,7 +50,7 @@ def event(e):
 
 def option(o):
     f = [f".item = {item(o)}", args_table(o.args), f".phase = PHASE_{o.phase.upper()}"]
-    f += [f".{attr} = {string(getattr(o, attr))}" for attr in ("group", "args_text", "implied_key", "example", "sugar") if getattr(o, attr)]
+    f += [f".{attr} = {string(getattr(o, attr))}" for attr in ("group", "args_text", "implied_key", "example", "sugar", "config_group") if getattr(o, attr)]
     f += [f".{flag} = true" for flag in ("repeatable", "takes_id") if getattr(o, flag)]
     return table("QOption", f"qoption_{tail(o.name)}", f)
 

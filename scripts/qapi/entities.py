@@ -349,12 +349,12 @@ def make_event(loader, e):
 
 def make_option(loader, e):
     check_keys(e.node, ITEM_KEYS | {"option", "data", "group", "args", "implied-key", "example", "repeatable", "takes-id",
-                                    "sugar", "phase"}, e.name)
+                                    "sugar", "phase", "config-group"}, e.name)
     o = e.item(model.Option, module=e.module)
     stability(o, e.node, None, e.name)
     o.args = arguments(loader, e, o, "Option")
     for attr, key in (("group", "group"), ("args_text", "args"), ("implied_key", "implied-key"), ("example", "example"),
-                      ("sugar", "sugar"), ("phase", "phase")):
+                      ("sugar", "sugar"), ("phase", "phase"), ("config_group", "config-group")):
         setattr(o, attr, want(e.node, key, str, e.name))
     o.repeatable = want(e.node, "repeatable", bool, e.name, False)
     o.takes_id = want(e.node, "takes-id", bool, e.name, False)

@@ -205,6 +205,7 @@ class Option(Item):
     takes_id: bool = False
     sugar: str = None
     phase: str = None
+    config_group: str = None     # its name in config files, when that is another
 
 
 @dataclass(eq=False)

@@ -109,6 +109,7 @@ typedef struct X86Cpu {
     _Alignas(64) X86State st; /* what the guest sees */
     uint64_t pc;            /* linear pc while translated code runs: st.rip + CS base (rt's pc slot) */
     uint64_t key;           /* current mode key: x86_update_key() after what changes it */
+    bool refetch;           /* a helper changed what addresses of code mean: the region may not go on */
     /*
      * Derived by x86_update_key() when a segment changes: highest offset in each segment register that may be read [0] or
      * written [1] without a further look; -1 when each access needs one (null, expand-down, not readable or writable).

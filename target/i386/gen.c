@@ -463,9 +463,43 @@ void g_next_region(X86Gen *g)
     g_leave(g, LEAVE_LOOKUP, g->next);
 }
 
+/* A program's system calls and mode changes are its run loop's. */
+static bool always_leaves(const X86Gen *g)
+{
+    return g->single || (g->key & KEY_USER);
+}
+
+void g_go_on(X86Gen *g)
+{
+    if (always_leaves(g)) {
+        g_leave_here(g, LEAVE_LOOKUP);
+    } else {
+        g_jump_ind(g, ir_lds(g->r, W64, G_CPU(pc)), IR_NONE, 0);
+    }
+}
+
+void g_go_on_next(X86Gen *g)
+{
+    if (always_leaves(g)) {
+        g_next_region(g);
+    } else {
+        g_jump_ind(g, g_imm(g, g->next), IR_NONE, 0);
+    }
+}
+
+void g_leave_if(X86Gen *g, IrRef v)
+{
+    if (always_leaves(g)) {
+        g_next_region(g);
+        return;
+    }
+    ir_brz(g->r, W32, v, g_cold_block(g, g->next, LEAVE_LOOKUP), 1);
+    g->x87_checked = false;
+}
+
 void g_attention(X86Gen *g)
 {
-    if (!g->single) {
+    if (!g->single && !g->in_shadow) {
         ir_poll(g->r);
     }
 }

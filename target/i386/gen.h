@@ -52,6 +52,8 @@ struct X86Gen {
     bool single;             /* one instruction a region: KEY_TF, KEY_SHADOW, KEY_ONE_INSN */
     bool check_cs;           /* CS limit is not 4 GiB */
     bool sets_shadow;        /* the instruction sets st.shadow itself */
+    bool after_sti;          /* STI without a shadow of its own: no poll before the next instruction is done */
+    bool in_shadow;          /* that one is being translated */
     bool x87_checked;        /* from here on cpu->x87_live holds */
     bool done;               /* the region has ended */
     uint8_t mmu;             /* MMU index of accesses with the current privilege */
@@ -155,6 +157,14 @@ void g_leave(X86Gen *g, unsigned reason, vaddr pc);
 void g_leave_here(X86Gen *g, unsigned reason);          /* where a helper has set X86Cpu.pc */
 /* The next instruction is another region: after what changes the mode key. */
 void g_next_region(X86Gen *g);
+
+/*
+ * After helpers that end with x86_settle() (sys/sys.h). g_go_on: where the helper said; g_go_on_next: at the next instruction, which
+ * is another region; g_leave_if: in this region unless v, the helper's result, says that the mode has changed.
+ */
+void g_go_on(X86Gen *g);
+void g_go_on_next(X86Gen *g);
+void g_leave_if(X86Gen *g, IrRef v);
 
 /* A block off the main path: leaves with a reason to go on at pc, or raises. For brcond and brz. */
 unsigned g_cold_block(X86Gen *g, vaddr pc, unsigned reason);

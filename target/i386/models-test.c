@@ -62,6 +62,9 @@ static void test_topology(void)
     expect(c, 0x80000001, 0, 0x60fb1, 0, 3, 0x2193fbfd);
     expect(c, 0x80000008, 0, 0x3028, 0, 0x3007, 0);
     g_aligned_free(c);
+    c = cpu("Nehalem-v1", true); /* as QEMU, not only AMD's */
+    expect(c, 0x80000008, 0, 0x3028, 0, 0x3007, 0);
+    g_aligned_free(c);
 }
 
 static void test_nehalem(void)
@@ -89,11 +92,24 @@ static void test_all(void)
     for (unsigned n = 0; n < x86_num_models; n++) {
         X86Cpu *c = cpu(x86_models[n].name, false);
 
-        g_assert_cmpuint(strlen(x86_models[n].vendor), ==, 12);
+        g_assert_cmpuint(strlen(x86_models[n].vendor), ==, strcmp(x86_models[n].name, "base") ? 12 : 0);
         g_assert_cmphex(c->st.gpr[R_RDX], ==, c->signature);
         g_assert_true(c->phys_bits >= 32 && c->phys_bits <= 52);
         g_aligned_free(c);
     }
+}
+
+static void test_names(void)
+{
+    g_assert_cmpstr(x86_model_alias("Nehalem"), ==, "Nehalem-v1");
+    g_assert_true(x86_model_is_unversioned("Nehalem"));
+    g_assert_cmpstr(x86_model_alias("Broadwell-noTSX-IBRS"), ==, "Broadwell-v4");
+    g_assert_false(x86_model_is_unversioned("Broadwell-noTSX-IBRS"));
+    g_assert_null(x86_model_alias("Nehalem-v1"));
+    g_assert_null(x86_model_alias("max"));
+    g_assert_null(x86_model_alias("foo"));
+    g_assert_cmpstr(x86_model_lacks("phenom")[0], ==, "fxsr-opt");
+    g_assert_null(x86_model_lacks("qemu64")[0]);
 }
 
 int main(int argc, char **argv)
@@ -103,5 +119,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/topology", test_topology);
     g_test_add_func("/cpuid/nehalem", test_nehalem);
     g_test_add_func("/cpuid/all", test_all);
+    g_test_add_func("/cpuid/names", test_names);
     return g_test_run();
 }

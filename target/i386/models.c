@@ -47,6 +47,88 @@ static const uint32_t implemented[X86_NUM_WORDS] = {
     [X86_WORD_8_ECX] = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8,
 };
 
+uint32_t x86_model_shown(const X86CpuModel *m, unsigned word)
+{
+    return m->features[word] & implemented[word];
+}
+
+/* ---- Names ---- */
+
+static const struct {
+    const char *model;
+    const char *const *features;
+} lacks[] = {
+#define LACKS(name, ...) { name, (const char *const[]){ __VA_ARGS__, NULL } },
+#include "target/i386/model-lacks.def"
+#undef LACKS
+};
+
+const char *const *x86_model_lacks(const char *name)
+{
+    static const char *const none[] = { NULL };
+    const char *alias = x86_model_alias(name);
+
+    for (size_t n = 0; n < sizeof(lacks) / sizeof(lacks[0]); n++) {
+        if (strcmp(lacks[n].model, alias ? alias : name) == 0) {
+            return lacks[n].features;
+        }
+    }
+    return none;
+}
+
+/* Length of NAME in NAME-vN; 0: it has another form. */
+static size_t stem_length(const char *name)
+{
+    const char *dash = strrchr(name, '-');
+
+    return dash && dash[1] == 'v' && dash[2] && strspn(dash + 2, "0123456789") == strlen(dash + 2) ? (size_t)(dash - name) : 0;
+}
+
+/* The first version of the model; NULL: it has none. */
+static const char *first_version(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (unsigned n = 0; n < x86_num_models; n++) {
+        const char *other = x86_models[n].name;
+
+        if (stem_length(other) == len && memcmp(other, name, len) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+bool x86_model_is_unversioned(const char *name)
+{
+    return first_version(name) != NULL;
+}
+
+static bool same_processor(const X86CpuModel *a, const X86CpuModel *b)
+{
+    return a->family == b->family && a->model == b->model && a->stepping == b->stepping &&
+           strcmp(a->model_id, b->model_id) == 0 && memcmp(a->features, b->features, sizeof(a->features)) == 0;
+}
+
+const char *x86_model_alias(const char *name)
+{
+    const X86CpuModel *m = x86_model_find(name);
+    const char *first = first_version(name);
+
+    if (first || !m || stem_length(name)) {
+        return first;
+    }
+    for (unsigned n = 0; n < x86_num_models; n++) { /* "Broadwell-noTSX" is the version of Broadwell that equals it */
+        size_t stem = stem_length(x86_models[n].name);
+
+        if (stem && memcmp(name, x86_models[n].name, stem < strlen(name) ? stem : strlen(name)) == 0 && name[stem] == '-' &&
+            same_processor(m, &x86_models[n])) {
+            return x86_models[n].name;
+        }
+    }
+    return NULL;
+}
+
 static uint32_t signature(const X86CpuModel *m)
 {
     uint32_t f = m->family > 15 ? 15 : m->family;
@@ -58,7 +140,7 @@ void x86_cpu_set_model(X86Cpu *c, const X86CpuModel *m)
 {
     c->model = m;
     for (unsigned n = 0; n < X86_NUM_WORDS; n++) {
-        c->features[n] = m->features[n] & implemented[n];
+        c->features[n] = x86_model_shown(m, n);
     }
     c->signature = signature(m);
     c->phys_bits = m->features[X86_WORD_8_EDX] & 1u << 29 ? 40 : m->features[X86_WORD_1_EDX] & 1u << 17 ? 36 : 32;
@@ -215,7 +297,7 @@ static void extended(const X86Cpu *c, uint32_t leaf, uint32_t regs[4])
         break;
     case 8:
         regs[0] = c->phys_bits | (c->features[X86_WORD_8_EDX] & 1u << 29 ? 48 << 8 : 0);
-        if (package(c) > 1 && is_amd(c)) {
+        if (package(c) > 1) {
             regs[2] = (package(c) - 1) | (id_bits(c->topology_threads) + id_bits(c->topology_cores)) << 12;
         }
         break;

@@ -17,6 +17,15 @@ const X86CpuModel *x86_model_find(const char *name); /* NULL: there is none */
 extern const X86CpuModel x86_models[];
 extern const unsigned x86_num_models;
 
+/* The version of the model that `name` is another name of ("Nehalem" of "Nehalem-v1"); NULL: it is a model of its own. */
+const char *x86_model_alias(const char *name);
+bool x86_model_is_unversioned(const char *name); /* "Nehalem": NAME of NAME-v1, NAME-v2 ... */
+
+/* Features (QEMU's names of them, NULL-terminated) that processors of this model have and its table here does not. */
+const char *const *x86_model_lacks(const char *name);
+/* Those features of the model that this program implements: what a guest sees. */
+uint32_t x86_model_shown(const X86CpuModel *, unsigned word);
+
 /* The features of the model that this program implements become the CPU's. APIC id and topology are set in X86Cpu by who makes it. */
 void x86_cpu_set_model(X86Cpu *, const X86CpuModel *);
 

@@ -75,25 +75,26 @@ static uint64_t other_key(const X86Cpu *c)
     return key;
 }
 
-/* Highest offset of s that an access of this kind reaches without a further look (cpu.h). */
-static int64_t top(const X86Segment *s, bool write)
+/* Highest offset of s that an access of this kind reaches without a further look (cpu.h). Types count with PE only: SDM vol. 3, 5.1. */
+static int64_t top(const X86Cpu *c, const X86Segment *s, bool write)
 {
+    bool typed = c->st.cr0 & X86_CR0_PE;
     uint32_t a = s->attributes;
 
     if ((a & X86_SEG_UNUSABLE) || !(a & X86_SEG_P)) {
         return -1;
     }
     if (a & SEG_CODE) {
-        return !write && (a & SEG_READ_OR_WRITE) ? (int64_t)s->limit : -1;
+        return !typed || (!write && (a & SEG_READ_OR_WRITE)) ? (int64_t)s->limit : -1;
     }
-    return (a & SEG_CONFORMING_OR_DOWN) || (write && !(a & SEG_READ_OR_WRITE)) ? -1 : (int64_t)s->limit;
+    return (a & SEG_CONFORMING_OR_DOWN) || (typed && write && !(a & SEG_READ_OR_WRITE)) ? -1 : (int64_t)s->limit;
 }
 
 void x86_update_key(X86Cpu *c)
 {
     for (unsigned n = 0; n < 6; n++) {
-        c->seg_top[0][n] = top(&c->st.seg[n], false);
-        c->seg_top[1][n] = top(&c->st.seg[n], true);
+        c->seg_top[0][n] = top(c, &c->st.seg[n], false);
+        c->seg_top[1][n] = top(c, &c->st.seg[n], true);
     }
     c->key = segment_key(c) | control_key(c) | other_key(c);
 }

@@ -256,9 +256,10 @@ void gen_popf(X86Gen *g)
 {
     IrWidth w = g->in.osize;
 
-    g_call(g, &x86_h_popf, g_stack_load(g, w, 0), g_imm(g, w), IR_NONE, IR_NONE);
+    IrRef v = g_call(g, &x86_h_popf, g_stack_load(g, w, 0), g_imm(g, w), IR_NONE, IR_NONE);
+
     g_add_rsp(g, ir_width_bytes(w));
-    g_next_region(g);
+    g_leave_if(g, v);
 }
 
 void gen_direction(X86Gen *g) /* arg: DF */
@@ -278,26 +279,29 @@ void gen_push_seg(X86Gen *g) /* arg: S_* */
 }
 
 /* What the mode key says of segments may have changed (cpu.h: KEY_FLAT_DS, KEY_SS32, KEY_SHADOW). */
-static void after_load(X86Gen *g, unsigned seg)
+static void after_load(X86Gen *g, unsigned seg, IrRef changed)
 {
     g->sets_shadow = seg == S_SS;
-    if (seg == S_SS || (!g_code64(g) && seg < S_FS)) {
+    if (seg == S_SS) {
         g_next_region(g);
+    } else if (!g_code64(g) && seg < S_FS) {
+        g_leave_if(g, changed);
     }
 }
 
-static void load_seg(X86Gen *g, unsigned seg, IrRef selector)
+static IrRef load_seg(X86Gen *g, unsigned seg, IrRef selector)
 {
-    g_call(g, &x86_h_load_seg, g_imm(g, seg), ir_zext(g->r, W16, selector), IR_NONE, IR_NONE);
+    return g_call(g, &x86_h_load_seg, g_imm(g, seg), ir_zext(g->r, W16, selector), IR_NONE, IR_NONE);
 }
 
 void gen_pop_seg(X86Gen *g) /* arg: S_* */
 {
     unsigned seg = (unsigned)g->in.row->arg;
 
-    load_seg(g, seg, g_stack_load(g, g->in.osize, 0));
+    IrRef changed = load_seg(g, seg, g_stack_load(g, g->in.osize, 0));
+
     g_add_rsp(g, ir_width_bytes(g->in.osize));
-    after_load(g, seg);
+    after_load(g, seg, changed);
 }
 
 void gen_mov_to_seg(X86Gen *g)
@@ -308,8 +312,7 @@ void gen_mov_to_seg(X86Gen *g)
         g_ud(g);
         return;
     }
-    load_seg(g, seg, g_load(g, 1));
-    after_load(g, seg);
+    after_load(g, seg, load_seg(g, seg, g_load(g, 1)));
 }
 
 void gen_mov_from_seg(X86Gen *g)
@@ -325,9 +328,9 @@ void gen_load_far(X86Gen *g) /* LDS and the like; arg: S_* */
 {
     unsigned seg = (unsigned)g->in.row->arg, bytes = ir_width_bytes(g->in.osize);
     IrAddr m = g_mem(g, bytes + 2, false);
-    IrRef offset = ir_ld(g->r, g->in.osize, m), selector = ir_ld(g->r, W16, g_plus(m, bytes));
+    IrRef offset = ir_ld(g->r, g->in.osize, m), selector = ir_ld(g->r, W16, g_plus(m, bytes)), changed;
 
-    load_seg(g, seg, selector);
+    changed = load_seg(g, seg, selector);
     g_store(g, 0, offset);
-    after_load(g, seg);
+    after_load(g, seg, changed);
 }

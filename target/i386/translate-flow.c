@@ -135,7 +135,7 @@ static void far_transfer(X86Gen *g, const TcgHelper *h)
         selector = g_imm(g, g->in.imm2);
     }
     g_call(g, h, selector, offset, g_imm(g, g->in.osize), g_imm(g, g_next_ip(g)));
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_callf(X86Gen *g)
@@ -151,19 +151,19 @@ void gen_jmpf(X86Gen *g)
 void gen_retf(X86Gen *g)
 {
     g_call(g, &x86_h_ret_far, g_imm(g, g->in.osize), g_imm(g, g->in.imm), g_imm(g, g_next_ip(g)), IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_iret(X86Gen *g)
 {
     g_call(g, &x86_h_iret, g_imm(g, g->in.osize), g_imm(g, g_next_ip(g)), IR_NONE, IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 static void interrupt(X86Gen *g, unsigned vector, unsigned kind)
 {
     g_call(g, &x86_h_interrupt, g_imm(g, vector), g_imm(g, g_next_ip(g)), g_imm(g, kind), IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_int(X86Gen *g)
@@ -203,13 +203,13 @@ void gen_bound(X86Gen *g)
 void gen_syscall(X86Gen *g)
 {
     g_call(g, &x86_h_syscall, g_imm(g, g_next_ip(g)), IR_NONE, IR_NONE, IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_sysret(X86Gen *g)
 {
     g_call(g, &x86_h_sysret, g_imm(g, g->in.osize), IR_NONE, IR_NONE, IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_sysenter(X86Gen *g)
@@ -219,7 +219,7 @@ void gen_sysenter(X86Gen *g)
         return;
     }
     g_call(g, &x86_h_sysenter, g_imm(g, g_next_ip(g)), IR_NONE, IR_NONE, IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }
 
 void gen_sysexit(X86Gen *g)
@@ -229,5 +229,5 @@ void gen_sysexit(X86Gen *g)
         return;
     }
     g_call(g, &x86_h_sysexit, g_imm(g, g->in.osize), IR_NONE, IR_NONE, IR_NONE);
-    g_leave_here(g, LEAVE_LOOKUP);
+    g_go_on(g);
 }

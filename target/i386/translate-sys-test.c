@@ -26,7 +26,9 @@
 typedef struct {
     uint64_t key;
     const char *code;      /* hex */
-    const char *expect;    /* calls "name(a, b, c)" in order, then "go", "next" (in this region), "leave", "step" */
+    /* Calls "name(a, b, c)" in order, then "go", "next" (in this region), "again" (indirectly to what follows), "leave", "step" */
+    const char *expect;
+    uint64_t result;       /* of the helpers */
 } Case;
 
 #define RAX 0x1111222233334444
@@ -59,17 +61,23 @@ static const Case cases[] = {
     /* Control, debug, model-specific registers */
     { K64, "0f20c0", "mov_from_cr(0, 0, 0) next" },
     { K64, "440f20c0", "mov_from_cr(8, 0, 0) next" },
-    { K64, "0f22d8", "mov_to_cr(3, 0x1111222233334444, 0) leave" },
-    { K32, "0f22d8", "mov_to_cr(3, 0x33334444, 0) leave" },
-    { REAL, "0f22c0", "mov_to_cr(0, 0x33334444, 0) leave" },
+    { K64, "0f22d8", "mov_to_cr(3, 0x1111222233334444, 0) again" },
+    { K32, "0f22d8", "mov_to_cr(3, 0x33334444, 0) again" },
+    { REAL, "0f22c0", "mov_to_cr(0, 0x33334444, 0) next" },
+    { REAL, "0f22c0", "mov_to_cr(0, 0x33334444, 0) leave", 1 },
     { K64, "0f21f0", "mov_from_dr(6, 0, 0) next" },
-    { K64, "0f23f8", "mov_to_dr(7, 0x1111222233334444, 0) leave" },
+    { K64, "0f23f8", "mov_to_dr(7, 0x1111222233334444, 0) next" },
+    { K64, "0f23f8", "mov_to_dr(7, 0x1111222233334444, 0) leave", 1 },
     { K64, "0f32", "rdmsr(0xc0000080, 0, 0) next" },
-    { K64, "0f30", "wrmsr(0xc0000080, 0x7777000133334444, 0) leave" },
-    { K64, "0f06", "clts(0, 0, 0) leave" },
-    { K64, "0f01f0", "lmsw(0x4444, 0, 0) leave" },
+    { K64, "0f30", "wrmsr(0xc0000080, 0x7777000133334444, 0) next" },
+    { K64, "0f30", "wrmsr(0xc0000080, 0x7777000133334444, 0) leave", 1 },
+    { K64, "0f06", "clts(0, 0, 0) next" },
+    { K64, "0f06", "clts(0, 0, 0) leave", 1 },
+    { K64, "0f01f0", "lmsw(0x4444, 0, 0) next" },
+    { K64, "0f01f0", "lmsw(0x4444, 0, 0) leave", 1 },
     { K64, "0f01d0", "xgetbv(0xc0000080, 0, 0) next" },
-    { K64, "0f01d1", "xsetbv(0xc0000080, 0x7777000133334444, 0) leave" },
+    { K64, "0f01d1", "xsetbv(0xc0000080, 0x7777000133334444, 0) next" },
+    { K64, "0f01d1", "xsetbv(0xc0000080, 0x7777000133334444, 0) leave", 1 },
     { U64, "0f31", "rdtsc(0, 0, 0) next" },
     { U64, "0fa2", "cpuid(0, 0, 0) next" },
     { U64 | KEY_PCE, "0f33", "rdpmc(0xc0000080, 0, 0) next" },
@@ -83,7 +91,8 @@ static const Case cases[] = {
     { K32, "0f03c2", "lsl(1, 0, 0) next" },
     { U32, "0f00e0", "verify(0x4444, 0, 0) next" },
     { U32, "0f00e8", "verify(0x4444, 1, 0) next" },
-    { K32, "8ed8", "load_seg(3, 0x4444, 0) leave" },
+    { K32, "8ed8", "load_seg(3, 0x4444, 0) next" },
+    { K32, "8ed8", "load_seg(3, 0x4444, 0) leave", 1 },
     { K32, "8ee0", "load_seg(4, 0x4444, 0) next" },
     { K32, "8ed0", "load_seg(2, 0x4444, 0) leave" },
     { K64, "8ed8", "load_seg(3, 0x4444, 0) next" },
@@ -91,8 +100,8 @@ static const Case cases[] = {
     { K64, "0f0117", "load_table(0, 0x6261, 0x6a69686766656463) next" },
     { K32, "0f011f", "load_table(1, 0x6261, 0x66656463) next" },
     { K32, "660f0117", "load_table(0, 0x6261, 0x656463) next" },
-    { K64, "0f013f", "invlpg(0x5000, 0, 0) leave" },
-    { K64, "660f388207", "invpcid(0x1111222233334444, 0x6867666564636261, 0x706f6e6d6c6b6a69) leave" },
+    { K64, "0f013f", "invlpg(0x5000, 0, 0) again" },
+    { K64, "660f388207", "invpcid(0x1111222233334444, 0x6867666564636261, 0x706f6e6d6c6b6a69) again" },
     /* Far transfers and interrupts: the helper goes */
     { K32, "ea785634122301", "jmp_far(0x123, 0x12345678, 2) go" },
     { K32, "66ea34122301", "jmp_far(0x123, 0x1234, 1) go" },
@@ -116,15 +125,18 @@ static const Case cases[] = {
     { K64, "0f01c9", "mwait(0x401003, 0, 0) go" },
     /* IF: plain, by helper */
     { K64, "fa", "next" },
-    { K64, "fb", "sti(0, 0, 0) leave" },
+    { K64, "fb", "next" },
+    { U64, "fb", "sti(0, 0, 0) leave" },
+    { K64 | KEY_ONE_INSN, "fb", "sti(0, 0, 0) step" },
     { U64, "fa", "cli(0, 0, 0) next" },
     { U64 | KEY_IOPL, "fa", "next" },
     { VM3, "fa", "next" },
     { VM0, "fa", "cli(0, 0, 0) next" },
     { REAL, "fa", "next" },
-    { K64, "9d", "popf(0x6867666564636261, 3, 0) leave" },
+    { K64, "9d", "popf(0x6867666564636261, 3, 0) next" },
+    { K64, "9d", "popf(0x6867666564636261, 3, 0) leave", 1 },
     { VM0, "9c", "pushf(1, 0, 0)" },
-    { K64, "0f01cb", "alignment_check(1, 0, 0) leave" },
+    { K64, "0f01cb", "alignment_check(1, 0, 0) again" },
     /* Ports */
     { U64, "e460", "in(0x60, 1, 0) next" },
     { K64, "ed", "in(1, 4, 0) next" },
@@ -151,6 +163,7 @@ typedef struct {
     uint8_t code[4096];
     uint8_t data[65536];
     GString *log;
+    uint64_t result;
     IrInterp it;
 } Guest;
 
@@ -192,7 +205,7 @@ static uint64_t on_helper(const char *name, uint64_t a, uint64_t b, uint64_t c, 
     put_number(guest->log, c);
     g_string_append(guest->log, ")");
     guest->it.raised = !strcmp(name, "raise");
-    return 0;
+    return guest->result;
 }
 
 static unsigned put_code(const char *hex)
@@ -220,6 +233,8 @@ static const char *how_it_ended(const IrStop *stop, const X86Cpu *cpu, unsigned 
         return cpu->pc == PC + len ? "leave" : "go";
     case IR_STOP_EXIT:
         return "next";
+    case IR_STOP_EXIT_IND:
+        return stop->pc == PC + len ? "again" : "go";
     default:
         return "?";
     }
@@ -255,6 +270,7 @@ static void run_case(const Case *c)
         guest->data[n] = (uint8_t)('a' + n % 26);
     }
     g_string_truncate(guest->log, 0);
+    guest->result = c->result;
     g_assert_true(ir_region_init(&r, &x86_tcg_guest));
     ir_region_reset(&r);
     t.r = &r;

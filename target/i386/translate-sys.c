@@ -174,11 +174,24 @@ void gen_cli(X86Gen *g)
     ir_sts(g->r, W32, G_ST(eflags), ir_and(g->r, W32, v, g_imm(g, ~FL_IF), NULL));
 }
 
+/*
+ * Without anything pending there is nothing to hold off: the flag is set and the next instruction follows without a poll. Else the
+ * instruction is done again, by the helper that makes a shadow.
+ */
 void gen_sti(X86Gen *g)
 {
-    CALL0(sti);
-    g->sets_shadow = true;
-    g_next_region(g);
+    IrRef v;
+
+    if (g->single || (g->key & KEY_USER) || !may_change_if(g)) {
+        CALL0(sti);
+        g->sets_shadow = true;
+        g_next_region(g);
+        return;
+    }
+    ir_brz(g->r, W8, ir_lds(g->r, W8, G_CPU(rt.attention)), g_cold_block(g, g->pc, LEAVE_ONE_INSN), 1);
+    v = ir_lds(g->r, W32, G_ST(eflags));
+    ir_sts(g->r, W32, G_ST(eflags), ir_or(g->r, W32, v, g_imm(g, FL_IF), NULL));
+    g->after_sti = true;
 }
 
 void gen_alignment_check(X86Gen *g) /* CLAC, STAC; arg: AC */
@@ -188,7 +201,7 @@ void gen_alignment_check(X86Gen *g) /* CLAC, STAC; arg: AC */
         return;
     }
     CALL1(alignment_check, g_imm(g, g->in.row->arg));
-    g_next_region(g);
+    g_go_on_next(g);
 }
 
 /* Control and debug registers, model-specific registers */
@@ -200,8 +213,13 @@ void gen_mov_from_cr(X86Gen *g)
 
 void gen_mov_to_cr(X86Gen *g)
 {
-    CALL2(mov_to_cr, g_imm(g, g->in.reg), ir_zext(g->r, g_width(g, 1), g_load(g, 1)));
-    g_next_region(g);
+    IrRef v = CALL2(mov_to_cr, g_imm(g, g->in.reg), ir_zext(g->r, g_width(g, 1), g_load(g, 1)));
+
+    if (g->in.reg == 3) {
+        g_go_on_next(g); /* the address of the next instruction may be another page now */
+    } else {
+        g_leave_if(g, v);
+    }
 }
 
 void gen_mov_from_dr(X86Gen *g)
@@ -211,20 +229,17 @@ void gen_mov_from_dr(X86Gen *g)
 
 void gen_mov_to_dr(X86Gen *g)
 {
-    CALL2(mov_to_dr, g_imm(g, g->in.reg), ir_zext(g->r, g_width(g, 1), g_load(g, 1)));
-    g_next_region(g);
+    g_leave_if(g, CALL2(mov_to_dr, g_imm(g, g->in.reg), ir_zext(g->r, g_width(g, 1), g_load(g, 1))));
 }
 
 void gen_clts(X86Gen *g)
 {
-    CALL0(clts);
-    g_next_region(g);
+    g_leave_if(g, CALL0(clts));
 }
 
 void gen_lmsw(X86Gen *g)
 {
-    CALL1(lmsw, ir_zext(g->r, W16, g_load(g, 0)));
-    g_next_region(g);
+    g_leave_if(g, CALL1(lmsw, ir_zext(g->r, W16, g_load(g, 0))));
 }
 
 void gen_rdmsr(X86Gen *g)
@@ -234,8 +249,7 @@ void gen_rdmsr(X86Gen *g)
 
 void gen_wrmsr(X86Gen *g)
 {
-    CALL2(wrmsr, ecx(g), edx_eax(g));
-    g_next_region(g);
+    g_leave_if(g, CALL2(wrmsr, ecx(g), edx_eax(g)));
 }
 
 void gen_xgetbv(X86Gen *g)
@@ -245,8 +259,7 @@ void gen_xgetbv(X86Gen *g)
 
 void gen_xsetbv(X86Gen *g)
 {
-    CALL2(xsetbv, ecx(g), edx_eax(g));
-    g_next_region(g);
+    g_leave_if(g, CALL2(xsetbv, ecx(g), edx_eax(g)));
 }
 
 void gen_rdpkru(X86Gen *g)
@@ -308,7 +321,7 @@ void gen_cpuid(X86Gen *g)
 void gen_invlpg(X86Gen *g)
 {
     CALL1(invlpg, g_linear(g, g_mem(g, 0, false)));
-    g_next_region(g);
+    g_go_on_next(g);
 }
 
 void gen_invpcid(X86Gen *g)
@@ -317,7 +330,7 @@ void gen_invpcid(X86Gen *g)
     IrRef low = ir_ld(g->r, W64, m), high = ir_ld(g->r, W64, g_plus(m, 8));
 
     CALL3(invpcid, ir_zext(g->r, g_width(g, 0), g_load(g, 0)), low, high);
-    g_next_region(g);
+    g_go_on_next(g);
 }
 
 void gen_cache(X86Gen *g) /* INVD, WBINVD: there is no cache */

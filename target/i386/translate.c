@@ -100,6 +100,8 @@ static void translate_one(X86Gen *g, X86Decode status)
     ir_insn(g->r, g->pc, g->in.len | (ss ? WORD_STACK : 0));
     g->has_mem = false;
     g->sets_shadow = false;
+    g->in_shadow = g->after_sti;
+    g->after_sti = false;
     if (g->key & KEY_ICOUNT) {
         ir_icount(g->r, 1);
     }
@@ -172,6 +174,26 @@ static bool next_insn(X86Gen *g, Window *w, X86Decode *status)
     return true;
 }
 
+/* A REP polls in its first iteration. */
+static bool has_rep(const X86Gen *g, X86Decode status)
+{
+    return status == X86_DECODE_OK && (g->in.prefixes & (X86_P_F2 | X86_P_F3));
+}
+
+/* The region is full. After STI the next one begins in its shadow. */
+static void end_region(X86Gen *g)
+{
+    if (g->done) {
+        return;
+    }
+    if (g->after_sti) {
+        ir_sts(g->r, W8, G_ST(shadow), g_imm(g, 1));
+        g_leave(g, LEAVE_STEP, g->pc);
+    } else {
+        g_jump(g, g->pc);
+    }
+}
+
 void x86_translate(X86Translate *t)
 {
     Window w = { .len = 0 };
@@ -184,7 +206,7 @@ void x86_translate(X86Translate *t)
         cs_check = begin_cs_check(&g);
     }
     do {
-        if (!next_insn(&g, &w, &status)) {
+        if (!next_insn(&g, &w, &status) || (g.after_sti && has_rep(&g, status))) {
             break;
         }
         translate_one(&g, status);
@@ -192,9 +214,7 @@ void x86_translate(X86Translate *t)
         g.pc = g.next;
     } while (!g.done && has_room(&g) && ((g.pc ^ t->pc) & ~(vaddr)(PAGE - 1)) == 0);
     t->end = g.pc;
-    if (!g.done) {
-        g_jump(&g, g.pc);
-    }
+    end_region(&g);
     if (cs_check) {
         end_cs_check(&g, cs_check);
     }

@@ -49,7 +49,8 @@ X86Emit *x86_emit_new(const TcgGuest *guest)
     e->val = malloc(4 * IR_MAX_INSNS * sizeof(e->val[0]));
     e->skip = malloc(IR_MAX_INSNS);
     e->observed = malloc(IR_MAX_INSNS * sizeof(e->observed[0]));
-    if (!e->val || !e->skip || !e->observed) {
+    e->next_access = malloc(IR_MAX_INSNS * sizeof(e->next_access[0]));
+    if (!e->val || !e->skip || !e->observed || !e->next_access) {
         x86_emit_free(e);
         return NULL;
     }
@@ -63,6 +64,7 @@ void x86_emit_free(X86Emit *e)
         free(e->val);
         free(e->skip);
         free(e->observed);
+        free(e->next_access);
         free(e);
     }
 }
@@ -160,6 +162,7 @@ static void begin(X86Emit *e, const TcgEmitJob *job)
         job->slots[n].used = false;
     }
     x86_reset_values(e);
+    x86_forget_windows(e);
 }
 
 /* Everything that is in a scratch register goes to memory. */
@@ -203,6 +206,7 @@ static TcgEmitResult emit_ops(X86Emit *e, bool tight, TcgEmitted *out)
         }
         e->locked = 0;
         e->overwritten = 0;
+        e->past_fault = false;
         emit_op(e, &e->ir->insns[e->n]);
     }
     return e->failed ? e->result : TCG_EMIT_OK;

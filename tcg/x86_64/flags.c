@@ -2,12 +2,16 @@
  * Flags: at most one value is in EFLAGS, which is also the home of the guest's flags at
  * region and block boundaries. A value that is still wanted when EFLAGS is about to be destroyed is
  * remembered as a recipe when the operands that made it are at hand, else saved.
+ *
+ * Saved as LAHF and SETO AL leave them in AX: pushfq and popfq cost ten times as much. The image is
+ * in a spill slot, or of the guest's flags in the upper half of their slot; the lower half then is old.
+ * Only where C code or a signal looks for the flags in the slot they are put there in its own form.
  */
 #include "tcg/x86_64/internal.h"
 
 static bool guest_wants(const X86Emit *e, IrRef f)
 {
-    return f == e->guest_flags && e->guest_flags_last >= e->n;
+    return f == e->guest_flags && e->guest_flags_last >= e->n + e->past_fault;
 }
 
 /* Whether f is wanted by a later op, or as the guest's flags from this op on. */
@@ -19,10 +23,23 @@ bool x86_flags_live(const X86Emit *e, IrRef f)
     return guest_wants(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last > e->n);
 }
 
+static bool is_argument(const X86Emit *e, IrRef f)
+{
+    const IrInsn *in = &e->ir->insns[e->n];
+
+    for (unsigned i = 0; i < ir_ops[in->op].num_args; i++) {
+        if (ir_ops[in->op].args[i] == 'f' && in->arg[i] == f) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The same, or by this op, which may not have used it yet. */
 static bool wanted_now(const X86Emit *e, IrRef f)
 {
-    return x86_flags_live(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last == e->n);
+    return x86_flags_live(e, f) || (!ir_is_inline(f) && f != FLAGS_ENTRY && e->val[f].last == e->n &&
+                                    (!e->past_fault || is_argument(e, f)));
 }
 
 static X86Mem slot_mem(const X86Emit *e)
@@ -30,10 +47,68 @@ static X86Mem slot_mem(const X86Emit *e)
     return x86_state(e->guest->flags_offset);
 }
 
+static bool in_memory(const X86Emit *e, IrRef f)
+{
+    return (f == e->guest_flags && e->in_slot) || f == e->image_of ||
+           (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL);
+}
+
 static bool is_saved(const X86Emit *e, IrRef f)
 {
-    return (f == e->guest_flags && e->in_slot) || ir_is_inline(f) ||
-           (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL) || e->recipe.flags == f;
+    return ir_is_inline(f) || in_memory(e, f) || e->recipe.flags == f;
+}
+
+static X86Mem image_mem(const X86Emit *e)
+{
+    return x86_state(e->guest->flags_offset + 4);
+}
+
+bool x86_flags_image(const X86Emit *e, IrRef f, X86Mem *m, bool *slot_form)
+{
+    *slot_form = false;
+    if (f == e->image_of) {
+        *m = image_mem(e);
+        return true;
+    }
+    if (f == FLAGS_ENTRY || ir_is_inline(f) || e->val[f].spill == NO_SPILL) {
+        return false;
+    }
+    *m = x86_spill_mem(e, e->val[f].spill);
+    *slot_form = e->slot_images >> e->val[f].spill & 1;
+    return true;
+}
+
+/* rax to another register or the stack, to have it free for a moment; keeps flags. Returns where it is. */
+static unsigned take_rax(X86Emit *e)
+{
+    unsigned t = x86_spare(e);
+
+    if (t == NO_REG) {
+        x86_byte(&e->a, 0x50);
+    } else {
+        x86_mov(&e->a, t, RAX);
+    }
+    return t;
+}
+
+static void give_rax(X86Emit *e, unsigned t)
+{
+    if (t == NO_REG) {
+        x86_byte(&e->a, 0x58);
+    } else {
+        x86_mov(&e->a, RAX, t);
+    }
+}
+
+/* EFLAGS to m as AH and AL. */
+static void store_image(X86Emit *e, const X86Mem *m)
+{
+    unsigned t = take_rax(e);
+
+    x86_byte(&e->a, 0x9f);                        /* lahf */
+    x86_rr(&e->a, 0x90 | X_0F | X_RM8, W32, 0, RAX); /* seto al */
+    x86_rm(&e->a, 0x89, W32, RAX, m);
+    give_rax(e, t);
 }
 
 /* EFLAGS to m: SDM PUSHFQ; POP changes no flags. */
@@ -43,30 +118,65 @@ static void store_flags(Asm *a, const X86Mem *m)
     x86_rm(a, 0x8f, W32, 0, m);
 }
 
+/* A spill slot for f. */
+static X86Mem new_place(X86Emit *e, IrRef f, bool slot_form)
+{
+    Val *v = &e->val[f];
+
+    for (v->spill = 0; e->spill_val[v->spill] != IR_NONE; v->spill++) {
+        IrRef held = e->spill_val[v->spill];
+        if (e->val[held].last < e->n && held != e->recipe.a && held != e->recipe.b) {
+            e->val[held].spill = NO_SPILL;
+            break;
+        }
+        if (v->spill == VALUE_SLOTS - 1) {
+            x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
+            break;
+        }
+    }
+    e->spill_val[v->spill] = f;
+    e->slot_images &= ~(1ull << v->spill);
+    e->slot_images |= (uint64_t)slot_form << v->spill;
+    return x86_spill_mem(e, v->spill);
+}
+
+/* 8 bytes, by the stack: no register, no flags. */
+static void copy_memory(X86Emit *e, const X86Mem *to, const X86Mem *from)
+{
+    x86_rm(&e->a, 0xff, W32, 6, from);
+    x86_rm(&e->a, 0x8f, W32, 0, to);
+}
+
+/* The upper half of the slot is about to be overwritten. */
+static void leave_image(X86Emit *e)
+{
+    IrRef f = e->image_of;
+    X86Mem from = image_mem(e), to;
+
+    e->image_of = IR_NONE;
+    if (f != IR_NONE && f != FLAGS_ENTRY && f != e->guest_flags && e->val[f].last >= e->n &&
+        e->val[f].spill == NO_SPILL) {
+        to = new_place(e, f, false);
+        copy_memory(e, &to, &from);
+    }
+}
+
 static void save(X86Emit *e, IrRef f)
 {
+    IrRef held = e->image_of;
     X86Mem m;
 
-    if (f == e->guest_flags) {
-        m = slot_mem(e);
-        e->in_slot = true;
+    if (f == e->guest_flags && (held == IR_NONE || held == FLAGS_ENTRY || e->val[held].last < e->n)) {
+        m = image_mem(e);
+        e->image_of = f;
+    } else if (f == FLAGS_ENTRY) {
+        leave_image(e);
+        m = image_mem(e);
+        e->image_of = f;
     } else {
-        Val *v = &e->val[f];
-        for (v->spill = 0; e->spill_val[v->spill] != IR_NONE; v->spill++) {
-            IrRef held = e->spill_val[v->spill];
-            if (e->val[held].last < e->n && held != e->recipe.a && held != e->recipe.b) {
-                e->val[held].spill = NO_SPILL;
-                break;
-            }
-            if (v->spill == VALUE_SLOTS - 1) {
-                x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
-                break;
-            }
-        }
-        e->spill_val[v->spill] = f;
-        m = x86_spill_mem(e, v->spill);
+        m = new_place(e, f, false);
     }
-    store_flags(&e->a, &m);
+    store_image(e, &m);
 }
 
 static bool located(const X86Emit *e, IrRef ref)
@@ -267,9 +377,7 @@ void x86_replace_flags(X86Emit *e)
 /* Saves f, now in EFLAGS, for good. */
 static void save_for_good(X86Emit *e, IrRef f)
 {
-    bool kept = (f == e->guest_flags && e->in_slot) || (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL);
-
-    if (!kept) {
+    if (!in_memory(e, f)) {
         save(e, f);
     }
     if (e->recipe.flags == f) {
@@ -295,39 +403,39 @@ void x86_lose_value(X86Emit *e, IrRef ref)
     save_for_good(e, f);
 }
 
-/* The constant or stored image in EFLAGS: AH by SAHF, O by an addition that overflows. */
-static void load_image(X86Emit *e, IrRef f, const X86Mem *m)
+/* A constant in EFLAGS, or an image of AH and AL, or (slot_form) of the flags' slot: O by an addition that overflows. */
+static void load_image(X86Emit *e, IrRef f, const X86Mem *m, bool slot_form)
 {
     Asm *a = &e->a;
+    unsigned t;
 
     if (!m && ((uint32_t)ir_inline_value(f) & IR_FLAGS) == (IR_Z | IR_P)) {
         x86_rr(a, 0x39, W32, RSP, RSP);
         return;
     }
-    x86_byte(a, 0x50); /* push rax */
+    t = take_rax(e);
     if (m) {
         x86_rm(a, 0x8b, W32, RAX, m);
+    } else {
+        uint32_t bits = (uint32_t)ir_inline_value(f);
+        x86_mov_imm(a, RAX, (bits & 0xff) << 8 | (bits >> 11 & 1));
+    }
+    if (slot_form) {
         x86_rr(a, 0xc1, W16, 0, RAX); /* rol ax, 8 */
         x86_byte(a, 8);
         x86_rr(a, 0x80, W8, 4, RAX);  /* and al, 8: O alone */
         x86_byte(a, 8);
-    } else {
-        uint32_t bits = (uint32_t)ir_inline_value(f);
-        x86_mov_imm(a, RAX, (bits & 0xff) << 8 | (bits >> 8 & 8));
     }
-    x86_byte(a, 0x04); /* add al, 0x78 */
-    x86_byte(a, 0x78);
+    x86_byte(a, 0x04); /* add al, 0x7f, or 0x78 to 8 */
+    x86_byte(a, slot_form ? 0x78 : 0x7f);
     x86_byte(a, 0x9e); /* sahf */
-    x86_byte(a, 0x58);
+    give_rax(e, t);
 }
 
 void x86_preserve_flags(X86Emit *e, IrRef f)
 {
-    bool kept = ir_is_inline(f) || (f == e->guest_flags && e->in_slot) ||
-                (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL);
-
     /* A recipe will not do: the op may overwrite its operands. */
-    if (!kept) {
+    if (!ir_is_inline(f) && !in_memory(e, f)) {
         x86_need_flags(e, f);
         save_for_good(e, f);
     }
@@ -347,21 +455,21 @@ void x86_save_flags(X86Emit *e)
 void x86_need_flags(X86Emit *e, IrRef f)
 {
     X86Mem m;
+    bool slot_form;
 
     if (e->ef == f || f == IR_NONE) {
         return;
     }
     x86_clobber_flags(e);
     if (ir_is_inline(f)) {
-        load_image(e, f, NULL);
+        load_image(e, f, NULL, false);
     } else if (e->recipe.flags == f) {
         remake(e);
+    } else if (x86_flags_image(e, f, &m, &slot_form)) {
+        load_image(e, f, &m, slot_form);
     } else if (f == e->guest_flags && e->in_slot) {
         m = slot_mem(e);
-        load_image(e, f, &m);
-    } else if (f != FLAGS_ENTRY && e->val[f].spill != NO_SPILL) {
-        m = x86_spill_mem(e, e->val[f].spill);
-        load_image(e, f, &m);
+        load_image(e, f, &m, true);
     } else {
         x86_fail(e, TCG_EMIT_UNSUPPORTED, "flags are nowhere"); /* lost: a mistake of ours */
     }
@@ -377,12 +485,14 @@ void x86_flags_to_slot(X86Emit *e)
         return;
     }
     if (ir_is_inline(f)) {
+        leave_image(e);
         x86_rm(&e->a, 0xc7, W64, 0, &m);
         x86_i32(&e->a, (uint32_t)ir_inline_value(f));
     } else {
         if (e->ef != f) {
             x86_need_flags(e, f);
         }
+        leave_image(e);
         store_flags(&e->a, &m);
     }
     e->in_slot = true;
@@ -404,26 +514,19 @@ void x86_keep_old_flags(X86Emit *e)
 {
     IrRef f = e->guest_flags;
     X86Mem from = slot_mem(e), to;
-    Val *v;
 
     if (f == FLAGS_ENTRY || ir_is_inline(f) || e->val[f].last <= e->n || e->ef == f ||
-        e->recipe.flags == f || e->val[f].spill != NO_SPILL) {
+        e->recipe.flags == f || e->val[f].spill != NO_SPILL || f == e->image_of) {
         return;
     }
-    v = &e->val[f];
-    for (unsigned s = 0; s < VALUE_SLOTS && v->spill == NO_SPILL; s++) {
-        if (e->spill_val[s] == IR_NONE) {
-            v->spill = (uint8_t)s;
-            e->spill_val[s] = f;
-        }
-    }
-    if (v->spill == NO_SPILL) {
-        x86_fail(e, TCG_EMIT_UNSUPPORTED, "more than 64 values in memory");
-        return;
-    }
-    to = x86_spill_mem(e, v->spill);
-    x86_rm(&e->a, 0xff, W32, 6, &from); /* push, pop: no register, no flags */
-    x86_rm(&e->a, 0x8f, W32, 0, &to);
+    to = new_place(e, f, true);
+    copy_memory(e, &to, &from);
+}
+
+void x86_slot_changes(X86Emit *e)
+{
+    leave_image(e);
+    x86_keep_old_flags(e);
 }
 
 void x86_set_flags(X86Emit *e, const IrInsn *in)
@@ -443,7 +546,9 @@ void x86_set_flags(X86Emit *e, const IrInsn *in)
             x86_keep_old_flags(e);
             e->ef = had;
         }
-        if (e->ef != e->guest_flags && e->recipe.flags != e->guest_flags) {
+        if (e->image_of == e->guest_flags) {
+            e->image_of = f;
+        } else if (e->ef != e->guest_flags && e->recipe.flags != e->guest_flags) {
             x86_flags_to_slot(e); /* a constant's or a spill slot's name changes too */
         }
         e->ef = e->ef == e->guest_flags ? f : e->ef;
@@ -473,5 +578,6 @@ void x86_forget_flags(X86Emit *e)
     e->guest_flags = FLAGS_ENTRY;
     e->guest_flags_last = e->observed[e->n];
     e->in_slot = false;
+    e->image_of = IR_NONE;
     e->recipe.flags = IR_NONE;
 }

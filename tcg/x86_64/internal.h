@@ -9,8 +9,8 @@
 #include "tcg/x86_64/asm.h"
 #include "tcg/x86_64/emit.h"
 
-/* Of TCG_SPILL_SLOTS: for values; the last two are ops' own. */
-enum { VALUE_SLOTS = TCG_SPILL_SLOTS - 2 };
+/* Of TCG_SPILL_SLOTS: for values; then one for windows (tlb.c), and two that are ops' own. */
+enum { VALUE_SLOTS = TCG_SPILL_SLOTS - 3 };
 
 enum { NEVER = 0xffff, NO_GLOBAL = 0xff, NO_SPILL = 0xff };
 
@@ -50,6 +50,31 @@ typedef struct {
     IrWidth w;
 } Recipe;
 
+/* Where an access is: root + (index << scale) + off. */
+typedef struct {
+    int64_t off;
+    IrRef root, index;
+    uint8_t scale, mmu, bytes;
+    bool write;
+} TlbPlace;
+
+/* Accesses checked together: bytes low to high - 1 from the root on. */
+typedef struct {
+    TlbPlace place;
+    int64_t low, high;
+    bool used;
+} TlbWindow;
+
+/* A comparison with the TLB of bytes low to high - 1 from an address on; keep: bits of the address that must be 0. */
+typedef struct {
+    int32_t low, high;
+    uint32_t keep;
+    uint8_t mmu;
+    bool write;
+} TlbCheck;
+
+enum { TLB_WINDOWS = 6 }; /* 8 bytes each; what is left of a spill slot keeps two registers out of line */
+
 /* A path out of line, written after the region's hot code. */
 typedef struct {
     uint8_t *jump;      /* rel32 that goes there */
@@ -60,6 +85,12 @@ typedef struct {
     Recipe recipe;
     Opnd ra, rb;        /* operands of recipe at that point */
     int32_t flags_const;/* constant to store in the flags slot, or -1 */
+    bool image, slot_form; /* the flags are in image_mem, see x86_flags_image() */
+    X86Mem image_mem;
+    X86Mem m;           /* the address, without the addend */
+    TlbCheck check;     /* of this access alone */
+    bool looks;         /* the TLB has not been compared for this access alone */
+    uint8_t window;     /* 1 + number of the window that this access opened, which is to be empty */
 } Cold;
 
 typedef struct {
@@ -76,6 +107,7 @@ struct X86Emit {
     const TcgEmitJob *job;
     uint32_t n;                  /* op being emitted */
     bool failed, short_of_registers;
+    bool narrow;                 /* no op of the region sees more than 16 bytes of a vector */
     TcgEmitResult result;
     const char *why;
     IrOp unsupported_op;
@@ -92,6 +124,9 @@ struct X86Emit {
     /* By region. */
     Val *val;                    /* by IrRef */
     uint8_t *skip;               /* by op */
+    uint16_t *next_access;       /* by op with an address: the next one that may share a window, 0 none */
+    TlbWindow windows[TLB_WINDOWS];
+    unsigned next_window;
     uint16_t *observed;          /* by op: last op that may look at the flags set here; 0 none */
     IrRef reg_val[32];
     IrRef slot_val[TCG_MAX_GLOBALS];
@@ -104,6 +139,9 @@ struct X86Emit {
     IrRef guest_flags;           /* the guest's flags now */
     uint16_t guest_flags_last;   /* last op that may look at them */
     bool in_slot;                /* they are in the state's slot */
+    bool past_fault;             /* what this op can fault for has been checked: its own flags may be lost */
+    IrRef image_of;              /* flags value whose image is in the upper half of that slot, 0: none */
+    uint64_t slot_images;        /* spill slots with flags as the slot has them; others: as AH and AL (flags.c) */
     Recipe recipe;
 
     uint8_t *block_at[IR_MAX_BLOCKS];
@@ -152,6 +190,7 @@ void x86_scan(X86Emit *e);
 /* regs.c: where values are. Registers handed out are locked until the next op. */
 void x86_reset_values(X86Emit *e);
 unsigned x86_alloc(X86Emit *e, bool vec);
+unsigned x86_spare(X86Emit *e);                      /* an idle scratch register for a moment, or NO_REG; nothing moves */
 unsigned x86_load(X86Emit *e, IrRef ref);            /* integer value into some register */
 unsigned x86_load_vec(X86Emit *e, IrRef ref);
 bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m);
@@ -182,6 +221,8 @@ void x86_save_flags(X86Emit *e);                     /* before a call */
 void x86_replace_flags(X86Emit *e);                  /* the same by the very instruction that may fault */
 void x86_need_flags(X86Emit *e, IrRef f);            /* f into EFLAGS */
 void x86_flags_to_slot(X86Emit *e);                  /* the guest's flags into their slot */
+/* Where an image of f is, but not in the lower half of the flags' slot; *slot_form: in its form, else as AH and AL. */
+bool x86_flags_image(const X86Emit *e, IrRef f, X86Mem *m, bool *slot_form);
 void x86_flags_for_fault(X86Emit *e);                /* into EFLAGS or the slot */
 void x86_set_flags(X86Emit *e, const IrInsn *in);
 void x86_made_flags(X86Emit *e, IrRef f);            /* EFLAGS now is f */
@@ -190,6 +231,7 @@ void x86_lose_value(X86Emit *e, IrRef ref);          /* ref is about to be nowhe
 bool x86_flags_live(const X86Emit *e, IrRef f);
 void x86_forget_flags(X86Emit *e);
 void x86_keep_old_flags(X86Emit *e);                /* out of the slot, when a later op uses them */
+void x86_slot_changes(X86Emit *e);                  /* the same for all that is in the slot: C code may write it */
 
 /* ops.c */
 EmitFn x86_op_alu, x86_op_unary, x86_op_shift, x86_op_shift_double, x86_op_vex, x86_op_vex_unary,
@@ -210,6 +252,13 @@ Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access);
 void x86_access_done(X86Emit *e, Access *acc);
 EmitFn x86_op_load, x86_op_store, x86_op_load_vec, x86_op_store_vec, x86_op_rmw, x86_op_cmpxchg,
     x86_op_cmpxchg2, x86_op_fence;
+void x86_take_scratch(X86Emit *e, unsigned reg);
+unsigned x86_sum_register(X86Emit *e, const X86Mem *m, uint32_t avoid);
+void x86_fold_address(X86Emit *e, const IrInsn *in, X86Mem *m);
+
+/* tlb.c */
+Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access); /* takes r11 */
+void x86_forget_windows(X86Emit *e);                  /* block boundaries, calls */
 void x86_emit_cold(X86Emit *e);
 
 /* vec.c */

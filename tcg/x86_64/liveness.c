@@ -3,11 +3,13 @@
  * in the home of the global they are set into, who looks at the guest's flags.
  */
 #include "tcg/x86_64/internal.h"
+#include "tcg/x86_64/native.h"
 
 typedef struct {
     X86Emit *e;
     uint32_t n;
     uint16_t barrier;     /* nearest op ahead at which homes must be right */
+    uint16_t access;      /* nearest op ahead with an address, before anything that ends a window */
     uint16_t flags_seen;  /* last op ahead that may look at the guest's flags before the next setf */
     uint16_t next_set[TCG_MAX_GLOBALS], next_get[TCG_MAX_GLOBALS];
 } Scan;
@@ -167,6 +169,12 @@ static void scan_op(Scan *s, const IrInsn *in)
     uint32_t t = ir_traits(in);
     bool jump = (t & IR_T_JUMP) || in->op == IR_block;
 
+    if (jump || (t & IR_T_END) || (in->op == IR_call && ((const TcgHelper *)(uintptr_t)in->imm)->flags != TCG_CALL_PURE)) {
+        s->access = 0;
+    } else if (t & IR_T_ADDR) {
+        s->e->next_access[s->n] = s->access;
+        s->access = (uint16_t)s->n;
+    }
     settle_hints(s, def);
     if ((t & (IR_T_FAULT | IR_T_GLOBALS | IR_T_EXIT)) || jump) {
         s->barrier = (uint16_t)s->n;
@@ -196,6 +204,14 @@ static void scan_op(Scan *s, const IrInsn *in)
     scan_args(s, in);
 }
 
+static bool wide_vector(const IrInsn *in)
+{
+    bool native = in->op >= IR_native && in->op <= IR_native_iv;
+    bool vector = native || in->op == IR_getv || in->op == IR_setv || in->op == IR_ldv || in->op == IR_stv;
+
+    return vector && (in->w > W128 || (native && (in->imm & NATIVE_VEX)) || (in->op == IR_setv && in->aux));
+}
+
 #define FRESH { .hint = NO_GLOBAL, .reg = NO_REG, .spill = NO_SPILL, .global = NO_GLOBAL }
 
 void x86_scan(X86Emit *e)
@@ -204,8 +220,10 @@ void x86_scan(X86Emit *e)
     Scan s = { .e = e, .barrier = NEVER };
     static const Val fresh[4] = { FRESH, FRESH, FRESH, FRESH };
 
+    e->narrow = true;
     for (uint32_t n = 0; n < r->num_insns; n++) {
         memcpy(&e->val[4 * n], fresh, sizeof(fresh));
+        e->narrow = e->narrow && !wide_vector(&r->insns[n]);
     }
     memset(e->skip, 0, r->num_insns);
     memset(s.next_set, 0xff, sizeof(s.next_set[0]) * e->guest->num_globals);

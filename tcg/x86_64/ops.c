@@ -21,7 +21,7 @@ static void made(X86Emit *e, unsigned r)
 
 static bool in_reg(const X86Emit *e, IrRef ref, unsigned reg)
 {
-    return ref != IR_NONE && !ir_is_inline(ref) && e->val[ref].reg == reg;
+    return ref != IR_NONE && e->reg_val[reg] == ref;
 }
 
 /* op digit of the ALU group: dst := dst op b. */

@@ -113,7 +113,7 @@ void x86_spill(X86Emit *e, IrRef ref, bool vec)
     e->spill_val[v->spill] = ref;
     m = x86_spill_mem(e, v->spill);
     if (vec) {
-        if (x86_host_features() & HOST_AVX) {
+        if (!e->narrow && (x86_host_features() & HOST_AVX)) {
             x86_vex_rm(&e->a, 0x7f | X_0F | X_F3 | X_L, v->reg & 15, NO_REG, &m);
         } else {
             x86_rm(&e->a, 0x11 | X_0F, W32, v->reg & 15, &m);
@@ -199,6 +199,20 @@ unsigned x86_alloc(X86Emit *e, bool vec)
     return (unsigned)r;
 }
 
+unsigned x86_spare(X86Emit *e)
+{
+    uint32_t set = e->scratch & ~e->locked & 0xffff;
+
+    for (unsigned r = 15; r < 16; r--) {
+        IrRef ref = e->reg_val[r];
+        if ((set >> r & 1) && (ref == IR_NONE || (!live_now(e, ref) && !in_recipe(e, ref)))) {
+            x86_drop_reg(e, r);
+            return r;
+        }
+    }
+    return NO_REG;
+}
+
 bool x86_in_memory(const X86Emit *e, IrRef ref, X86Mem *m)
 {
     const Val *v = &e->val[ref];
@@ -271,7 +285,7 @@ void x86_load_vec_into(X86Emit *e, unsigned reg, IrRef ref, bool whole)
         x86_fail(e, TCG_EMIT_UNSUPPORTED, "a value is nowhere");
         return;
     }
-    if (whole && (x86_host_features() & HOST_AVX)) {
+    if (whole && !e->narrow && (x86_host_features() & HOST_AVX)) {
         x86_vex_rm(&e->a, 0x6f | X_0F | X_F3 | X_L, reg & 15, NO_REG, &m);
     } else {
         x86_rm(&e->a, 0x10 | X_0F, W32, reg & 15, &m);

@@ -202,17 +202,48 @@ static void make_exits(Thunk *k)
     leave_to_c(k);
 }
 
+static void test_reg(Thunk *k, unsigned reg)
+{
+    x86_rr(k->a, 0x85, W64, reg, reg);
+}
+
+/* Asks TcgRuntime.lookup, everything being in its slot; goes on where it says. */
+static void ask_lookup(Thunk *k)
+{
+    X86Mem lookup = RT(k->e, lookup), self = RT(k->e, self);
+    uint8_t *none, *unknown;
+
+    x86_rm(k->a, 0x8b, W64, RAX, &lookup);
+    test_reg(k, RAX);
+    none = x86_jcc(k->a, COND_Z, NULL);
+    x86_rm(k->a, 0x8b, W64, RDI, &self);
+    x86_mov(k->a, RSI, R10);
+    x86_rr(k->a, 0xff, W32, 2, RAX);
+    test_reg(k, RAX);
+    unknown = x86_jcc(k->a, COND_Z, NULL);
+    x86_mov(k->a, R11, RAX);
+    homes(k, false, caller_saved);
+    vectors(k, false);
+    state_flags(k, false);
+    x86_rr(k->a, 0xff, W32, 4, R11);
+    x86_patch(none, k->a->p);
+    x86_patch(unknown, k->a->p);
+}
+
 /* Offset 0 of the jump table leads to the buffer's start: the pc in r10 is not known inline. */
-static void make_lookups(Thunk *k)
+static void make_lookups(Thunk *k, bool user)
 {
     X86Mem pc = RT(k->e, exit_pc);
 
     k->t->base = k->t->miss = here(k);
     state_flags(k, true);
     x86_rm(k->a, 0x89, W64, R10, &pc);
-    set_reason(k, TCG_EXIT_LOOKUP);
     homes(k, true, ~0u);
     vectors(k, true);
+    if (!user) {
+        ask_lookup(k);
+    }
+    set_reason(k, TCG_EXIT_LOOKUP);
     leave_to_c(k);
 }
 
@@ -237,6 +268,8 @@ static void make_lookup(Thunk *k)
 
 static void make_saves(Thunk *k)
 {
+    X86Mem flags = x86_state(k->e->guest->flags_offset);
+
     k->t->save_homes = here(k);
     homes(k, true, ~0u);
     ret(k);
@@ -256,8 +289,12 @@ static void make_saves(Thunk *k)
     vectors(k, false);
     ret(k);
     k->t->save_flags = here(k);
-    /* The return address is on the stack, which pushfq and pop leave as they found it. */
-    state_flags(k, true);
+    /* The lower half alone: an image of other flags may be in the upper. */
+    x86_byte(k->a, 0x50); /* push rax; pushfq; pop rax */
+    x86_byte(k->a, 0x9c);
+    x86_byte(k->a, 0x58);
+    x86_rm(k->a, 0x89, W32, RAX, &flags);
+    x86_byte(k->a, 0x58);
     ret(k);
 }
 
@@ -289,7 +326,7 @@ static int scratch_frame(Thunk *k, bool store, bool size_only, uint32_t results)
 
 static void call_slow(Thunk *k, bool store, unsigned stack)
 {
-    uint32_t results = store ? 0 : 1u << R10 | 1u << R11;
+    uint32_t results = store ? 0 : 1u << R11;
     int frame = scratch_frame(k, true, true, results);
     X86Mem fn = store ? RT(k->e, slow_store) : RT(k->e, slow_load);
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
@@ -313,7 +350,7 @@ static void call_slow(Thunk *k, bool store, unsigned stack)
 static void make_slow(Thunk *k)
 {
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
-    X86Mem bounce = { .base = R10, .index = NO_REG,
+    X86Mem bounce = { .base = R11, .index = NO_REG,
                       .disp = (int32_t)(k->e->guest->runtime_offset + offsetof(TcgRuntime, bounce)) };
 
     k->t->slow_load = here(k);
@@ -322,9 +359,10 @@ static void make_slow(Thunk *k)
     add_rsp(k, -8);
     call_slow(k, false, 8);
     add_rsp(k, 8);
-    x86_rm(k->a, 0x8b, W64, R10, &self);
-    x86_rm(k->a, 0x8d, W64, R10, &bounce);
-    x86_mov_imm(k->a, R11, 0);
+    /* r10 + r11 is where the bytes are. */
+    x86_rm(k->a, 0x8b, W64, R11, &self);
+    x86_rm(k->a, 0x8d, W64, R11, &bounce);
+    x86_rr(k->a, 0x2b, W64, R11, R10);
     ret(k);
 
     k->t->slow_store = here(k);
@@ -342,7 +380,7 @@ bool x86_emit_thunks(X86Emit *e, uint8_t *code, uint8_t *end, ptrdiff_t rx, bool
         return false;
     }
     e->a = (Asm){ .start = code, .p = code, .end = end };
-    make_lookups(&k);
+    make_lookups(&k, user);
     make_enter(&k);
     make_exits(&k);
     make_lookup(&k);

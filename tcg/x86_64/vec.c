@@ -121,7 +121,7 @@ void x86_set_vector(X86Emit *e, const IrInsn *in)
     x86_lose_reg(e, h);
     merge_vec(e, in, h, src);
     /* Only a whole copy is the same value for every later use. */
-    e->reg_val[h] = IR_NONE;
+    e->reg_val[h] = e->narrow && in->w == W128 ? ref : IR_NONE;
 }
 
 static uint32_t opcode_of(TcgNative t)
@@ -222,7 +222,7 @@ static unsigned vec_dst(X86Emit *e, IrRef old, IrRef avoid0, IrRef avoid1, bool 
         }
     }
     dst = x86_dst(e, e->n << 2, old, true);
-    if (dst == ro) {
+    if (e->reg_val[dst] == old) {
         return dst;
     }
     if ((avoid0 && e->val[avoid0].reg == dst) || (avoid1 && e->val[avoid1].reg == dst) ||

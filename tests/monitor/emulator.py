@@ -67,7 +67,7 @@ def connect(path):
         try:
             s.connect(str(path))
             break
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError): # the last: one waits already
             if time.monotonic() > end:
                 raise
             time.sleep(0.005)

@@ -39,7 +39,7 @@ def test_filenames(tmp_path, text, filename):
     (["-chardev", "socket,id=a,fd=name"], "File descriptor named 'name' has not been found"),
     (["-chardev", "ringbuf,id=a,size=3"], "size of ringbuf chardev must be power of two"),
     (["-chardev", "mux,id=a,chardev=b"], "'b' not found"),
-    (["-chardev", "null,id=a,logfile=/nonexist/x"], "Unable to open logfile /nonexist/x: No such file or directory"),
+    (["-chardev", "null,id=a,logfile=/nonexist/x"], "logfile: Could not open '/nonexist/x': No such file or directory"),
     (["-chardev", "serial,id=a,path=/dev/null"], "'/dev/null' is not a serial line"),
     (["-mon", "chardev=x"], "-mon chardev=x: chardev \"x\" not found"),
     (["-chardev", "null,id=a", "-mon", "a", "-mon", "a"], "Device 'a' is in use"),
@@ -171,7 +171,8 @@ def test_add_by_qmp(tmp_path):
         add("socket", addr={"type": "unix", "data": {"path": "s"}}, wait=False)
         add("ringbuf", size=16)
         assert {c["filename"].split(":")[0] for c in chardevs(e).values()} >= {"null", "file", "pty", "disconnected", "ringbuf"}
-        assert e.qmp.error("chardev-add", id="null", backend={"type": "null", "data": {}})[1] == "Chardev with id 'null' already exists"
+        assert e.qmp.error("chardev-add", id="null", backend={"type": "null", "data": {}})[1] == \
+            "Chardev with id 'null' already exists"
         assert "'kind'" not in e.qmp.error("chardev-add", id="x", backend={"type": "nul", "data": {}})[1]
         e.qmp.error("chardev-add", id="x", backend={"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "nope"}},
                                                                               "server": False}})

@@ -109,10 +109,52 @@ def test_end_while_it_runs():
 @pytest.mark.parametrize("args, error", [
     (["-cpu", "nonsense"], "unable to find CPU model 'nonsense'"), (["-cpu", "qemu65"], "Did you mean 'qemu64'?"),
     (["-cpu", "qemu64,nonsense=on", "-S"], "nonsense"), (["-accel", "nonsense"], "-accel nonsense: "),
-    (["-vga", "nonsense"], "-vga nonsense: unknown vga type: nonsense"), (["-rtc", "base=x"], "invalid datetime format 'x'"),
+    (["-vga", "nonsense"], "unknown vga type: nonsense"), (["-rtc", "base=x"], "invalid datetime format 'x'"),
     (["-bios", "/nonexistent"], "/nonexistent"), (["-smp", "2,sockets=3"], "Invalid CPU topology"),
-    (["-device", "isa-serial,index=9"], "index"),
+    (["-device", "isa-serial,index=9"], "index"), (["-device", "isa-serial,,index=1"], "Two commas are one comma inside a value"),
+    (["-device", '{"driver": "isa-serial", "index": "1"}'], "Invalid parameter type for 'index', expected: integer"),
 ])
 def test_errors(args, error):
     status, out, err = run("-M", "pc", "-display", "none", "-monitor", "none", "-serial", "none", *args)
     assert status == 1 and error in err, err
+
+
+def test_facts(qmp):
+    """Shapes that clients read; values by the machine's own other answers."""
+    buses = qmp.ok("query-pci")
+    assert [b["bus"] for b in buses] == [0]
+    functions = {(d["slot"], d["function"]): d for d in buses[0]["devices"]}
+    assert functions[0, 0]["class_info"] == {"desc": "Host bridge", "class": 0x600}
+    assert functions[1, 1]["regions"] == [{"bar": 4, "type": "io", "address": -1, "size": 16}]
+    assert qmp.hmp("info pci").count("Bus  0, device") == len(functions)
+    size = qmp.ok("query-memory-size-summary")["base-memory"]
+    assert [(m["id"], m["size"]) for m in qmp.ok("query-memdev")] == [("pc.ram", size)]
+    assert qmp.hmp("info memory_size_summary") == f"base memory: {size}\r\nplugged memory: 0\r\n"
+    assert qmp.ok("query-current-machine") == {"wakeup-suspend-support": True}
+    assert qmp.ok("query-display-options") == {"type": "none"}
+    assert "pc.ram" in qmp.ok("x-query-ramblock")["human-readable-text"]
+    text = qmp.ok("x-query-irq")["human-readable-text"]
+    assert text == qmp.hmp("info irq").replace("\r", "")
+
+
+def test_keys(qmp):
+    """A key that is pressed reaches the keyboard: its scan code is in the controller's output buffer."""
+    qmp.ok("send-key", keys=[{"type": "qcode", "data": "a"}, {"type": "number", "data": 0x9d}], hold_time=1)
+    assert qmp.hmp("i /b 0x60") == "portb[0x0060] = 0x1c\r\n"
+    qmp.ok("input-send-event", events=[{"type": "key", "data": {"key": {"type": "qcode", "data": "b"}, "down": True}},
+                                       {"type": "rel", "data": {"axis": "x", "value": 3}},
+                                       {"type": "btn", "data": {"button": "left", "down": True}}])
+    assert qmp.hmp("sendkey ctrl-alt-f1 1") == "" and qmp.hmp("sendkey ctrl-nokey") == "invalid parameter: nokey\r\n"
+    assert qmp.hmp("mouse_move 1 -1") == "" and qmp.hmp("mouse_button 1") == ""
+    assert qmp.error("send-key", keys=[{"type": "number", "data": 0x7f}])[1] == "there is no key with the scan code 127"
+    assert "at most 32" in qmp.error("send-key", keys=[{"type": "qcode", "data": "a"}] * 33)[1]
+
+
+def test_trace_events(qmp):
+    assert qmp.error("trace-event-get-state", name="nosuch") == ("GenericError", 'unknown event "nosuch"')
+    assert qmp.ok("trace-event-get-state", name="nosuch*") == []
+    for point in qmp.ok("trace-event-get-state", name="*")[:1]:
+        qmp.ok("trace-event-set-state", name=point["name"], enable=True)
+        assert qmp.ok("trace-event-get-state", name=point["name"])[0]["state"] == "enabled"
+        qmp.hmp(f"trace-event {point['name']} off")
+        assert f"{point['name']} : state 0" in qmp.hmp("info trace-events")

@@ -16,7 +16,21 @@ ME = "qemu-system-x86_64: "
 @pytest.mark.parametrize("args, error", [
     (["-foobar"], "-foobar: invalid option"),
     (["-chardevv", "x"], "-chardevv: invalid option\nDid you mean '-chardev'?"),
-    (["-spice", "x"], "-spice: this option of QEMU is not here yet"),
+    (["-spice", "x"], "-spice: this option of QEMU is not here yet\nThere is no SPICE; use -nographic\n"),
+    (["-chard", "x"], "-chard: invalid option\nDid you mean '-chardev'?"),
+    (["-net", "user"], "-net user: Parameter 'type' does not accept value 'user'\nValues: none\n"),
+    (["-audiodev", "alsa,id=a"], "-audiodev alsa,id=a: Parameter 'driver' does not accept value 'alsa'"),
+    (["-M", "none,usb=on"], "usb=on: this machine has no USB controller yet; usb=off is what there is"),
+    (["-M", "pc,vmport=on"], "vmport=on: this machine has no VMware port yet; vmport=off is what there is"),
+    (["-M", "none", "-overcommit", "cpu-pm=on"], "-overcommit cpu-pm=on: cpu-pm=on needs an accelerator"),
+    (["-M", "pc,foo=1"], "Property 'pc-i440fx-10.0-machine.foo' not found"),
+    (["-device", "isa-serial,indx=1"], "-device isa-serial,indx=1: Property 'isa-serial.indx' not found\nDid you mean 'index'?"),
+    (["-device", "isa-ser"], "-device isa-ser: 'isa-ser' is not a valid device model name\nDid you mean 'isa-serial'?"),
+    (["-cpu", "Broadw"], "unable to find CPU model 'Broadw'\nDid you mean 'Broadwell'?"),
+    (["-cpu", "host"], "CPU model 'host' requires KVM or HVF"),
+    (["-cpu", "max,+avx512f,enforce"], "max-x86_64-cpu: this program does not have the features "),
+    (["-vga", "foo"], "unknown vga type: foo"),
+    (["-serial", "null"] * 5, "-serial null: too many serial ports; there are at most 4"),
     (["-m"], "-m: requires an argument"),
     (["-M", "foo"], "unsupported machine type: \"foo\"\n"),
     (["-M", "none", "-name", "a,b=c"], "-name a,b=c: Invalid parameter 'b'"),
@@ -51,8 +65,68 @@ def test_version_and_help():
     assert "/usr/share/seabios\n" in run("-L", "help")[1]
 
 
+def test_lists():
+    """What scripts read: one name a line, at its start or after two blanks."""
+    machines = run("-M", "help")[1].splitlines()
+    assert machines[0] == "Supported machines are:"
+    assert any(re.match(r"pc +Standard PC .*\(alias of pc-i440fx-10.0\)$", m) for m in machines)
+    assert [m for m in machines if m.endswith("(default)")] == [m for m in machines if m.startswith("pc-i440fx-10.0 ")]
+    assert "tcg" in run("-accel", "help")[1].splitlines()
+    assert [m.split()[0] for m in run("-vga", "help")[1].splitlines()] == ["none", "std"]
+    assert run("-display", "help")[1].splitlines() == ["Available display backend types:", "none"]
+    cpus = run("-cpu", "help")[1].splitlines()
+    assert "  Broadwell             (alias configured by machine type)" in cpus
+    assert "  Broadwell-IBRS        (alias of Broadwell-v3)" in cpus
+    flags = " ".join(cpus[cpus.index("Recognized CPUID flags:"):]).split()
+    assert {"avx2", "la57", "pni", "sse4.1"} <= set(flags)
+
+
+@pytest.mark.parametrize("args", [
+    ["-net", "none"], ["-nic", "none"], ["-audio", "none"], ["-audiodev", "none,id=x"],
+    ["-audiodev", '{"driver": "none", "id": "x"}'], ["-overcommit", "mem-lock=off"], ["-M", "none,usb=off"],
+    ["-action", "reboot=reset,watchdog=pause"], ["-watchdog-action", "poweroff"], ["-msg", "timestamp=on"],
+])
+def test_what_is_so_anyway(args):
+    """Forms that scripts and clients use, and that ask for what this program does."""
+    with Emulator(*args) as e:
+        assert e.qmp.ok("query-status")["running"]
+        e.qmp.ok("quit")
+        assert e.end() == 0 and not e.p.stderr.read()
+
+
+@pytest.mark.parametrize("args, warning", [
+    (["-global", "foo.bar=1"], "warning: global foo.bar has invalid class name"),
+    (["-M", "pc", "-cpu", "max,+avx512f"], "warning: this program does not have the CPU features avx512f"),
+    (["-M", "pc", "-cpu", "max,+sse4_1,la57=off,-lahf_lm,pni"], None),
+])
+def test_warnings(args, warning):
+    with Emulator("-S", *args) as e:
+        e.qmp.ok("quit")
+        assert e.end() == 0
+        err = e.p.stderr.read().decode().splitlines()
+        assert err == ([ME + warning] if warning else [])
+
+
+def test_sigterm_has_the_time_before_it():
+    with Emulator("-msg", "timestamp=on,guest-name=on", "-name", "box") as e:
+        e.p.send_signal(signal.SIGTERM)
+        assert e.end() == 0
+        assert re.match(r"\d{4}-\d\d-\d\dT\S+Z box qemu-system-x86_64: terminating on signal 15", e.p.stderr.read().decode())
+
+
 def test_introspect():
-    document = json.loads(run("-introspect")[1])
+    text = run("-introspect")[1]
+    document = json.loads(text)
+    installed = os.path.join(os.path.dirname(PROGRAM), "introspect.json")
+    assert open(installed).read() == text
+    parents = {c["name"]: c.get("parent") for c in document["classes"]}
+    assert all(p is None or p in parents for p in parents.values())
+    types = {t["name"] for t in document["types"]}
+    members = [m for c in document["classes"] for m in c["config"] + c["control"] + c["info"]]
+    assert len(members) > 300 and all(m["doc"] and m["stability"] for m in members)
+    assert all(m.get("required") or "default" in m or "default-expression" in m or "alias" in m or "When absent" in m["doc"]
+               for c in document["classes"] for m in c["config"])
+    assert all(o["arguments"] in types for o in document["options"] if "arguments" in o)
     assert {"commands", "options", "classes"} <= set(document)
     names = {o["name"] for o in document["options"]}
     assert {"machine", "chardev", "qmp", "device"} <= names
@@ -148,7 +222,7 @@ def test_linked_libraries():
     out = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
     names = set(re.findall(r"^\s*(lib[\w+-]+?)(?:-\d+\.[\d.]+)?\.so", out, re.M))
     allowed = {"libc", "libm", "libglib", "libjson-c", "libpcre2-8", "liburcu-memb", "liburcu-common", "libpixman-1", "libz", "libfdt",
-               "libpng16", "libgcc_s", "libasan", "libubsan", "libstdc++"}
+               "libpng16", "libzstd", "libgcc_s", "libasan", "libubsan", "libstdc++"}
     assert names <= allowed, names - allowed
 
 
@@ -187,3 +261,110 @@ def test_help_of_an_unknown_class():
     status, out, err = run("-device", "isa-seria,help")
     assert (status, out) == (1, "")
     assert "Device 'isa-seria' not found" in err and "'isa-serial'" in err
+
+
+INI = """# as people write it
+[machine]
+  type = "pc"
+  hpet = "off"
+[memory]
+  size = "64"
+[smp-opts]
+  cpus = "2"
+[boot-opts]
+  order = "d"
+[device "ser"]
+  driver = "isa-serial"
+  index = "1"
+[global]
+  driver = "isa-debugcon"
+  property = "iobase"
+  value = "0xe9"
+[device "dbg"]
+  driver = "isa-debugcon"
+  chardev = "c0"
+[chardev "c0"]
+  backend = "null"
+"""
+JSON = {"machine": {"type": "pc", "hpet": "off"}, "memory": 64, "smp-opts": {"cpus": 2}, "boot-opts": {"order": "d"},
+        "device": [{"driver": "isa-serial", "id": "ser", "index": 1}, {"driver": "isa-debugcon", "id": "dbg", "chardev": "c0"}],
+        "global": [{"driver": "isa-debugcon", "property": "iobase", "value": "0xe9"}],
+        "chardev": {"backend": "null", "id": "c0"}, "nodefaults": True, "S": True}
+ARGV = ["-M", "pc", "-machine", "hpet=off", "-m", "64", "-smp", "2", "-boot", "d", "-device", "isa-serial,id=ser,index=1",
+        "-global", "isa-debugcon.iobase=0xe9", "-device", "isa-debugcon,id=dbg,chardev=c0", "-chardev", "null,id=c0"]
+
+
+def facts(qmp):
+    """What tells machines apart."""
+    tree = qmp.hmp("info qom-tree")
+    qtree = qmp.hmp("info qtree")
+    machine = {p["name"]: qmp.ok("qom-get", path="/machine", property=p["name"]) for p in qmp.ok("qom-list", path="/machine")
+               if not p["type"].startswith(("child", "link"))}
+    return tree.replace("compat_monitor0", ""), qtree, machine, len(qmp.ok("query-cpus-fast")), qmp.ok("query-memory-size-summary")
+
+
+def test_one_machine_by_every_way(tmp_path):
+    """argv, sections, JSON, and what -writeconfig makes of each, give the same machine."""
+    ini, js = tmp_path / "m.cfg", tmp_path / "m.json"
+    ini.write_text(INI)
+    js.write_text(json.dumps(JSON))
+    common = ["-nodefaults", "-S"]
+    ways = {"argv": ARGV + common, "ini": ["-readconfig", str(ini)] + common, "json": ["-readconfig", str(js)]}
+    found = {}
+    for name, args in list(ways.items()):
+        for kind in ("cfg", "json"):
+            out = str(tmp_path / f"{name}-out.{kind}")
+            with Emulator(*args, "-writeconfig", out, machine=()) as e:
+                found[name] = facts(e.qmp)
+                assert e.qmp.ok("query-memory-size-summary")["base-memory"] == 64 << 20
+            text = open(out).read().replace("writeconfig", "")
+            if kind == "json":  # its own monitor is in there
+                document = json.loads(text)
+                assert document.pop("qmp") and document.pop("display")
+                open(out, "w").write(json.dumps(document))
+            else:
+                open(out, "w").write(re.sub(r"\[(qmp|display)\]\n.*\n", "", text))
+            with Emulator("-readconfig", out, *common, machine=()) as e:
+                found[name, kind] = facts(e.qmp)
+    for way, what in found.items():
+        assert what == found["argv"], way
+
+
+@pytest.mark.parametrize("text, error", [
+    ('[nosuch]\n', ":1: There is no option group 'nosuch'"),
+    ('[machine]\ntype = pc\n', ":2: an item is key = \"value\""),
+    ('[memory]\nsiz = "1"\n', ": [memory]: Invalid parameter 'siz'\nDid you mean 'size'?"),
+    ('{"machin": {}}', ': "machin": there is no such option\nDid you mean \'machine\'?'),
+    ('{"smp": {"cpu": 2}}', ': "smp": Invalid parameter \'cpu\'\nDid you mean \'cpus\'?'),
+    ('{"smp": ', ": "),
+])
+def test_bad_config_files(tmp_path, text, error):
+    f = tmp_path / "x"
+    f.write_text(text)
+    status, out, err = run("-readconfig", str(f))
+    assert status == 1 and not out
+    assert err.startswith(f"{ME}-readconfig {f}: {f}{error}"), err
+
+
+def test_set(tmp_path):
+    with Emulator("-device", "isa-serial,id=ser", "-set", "device.ser.index=1", "-S", machine=("-M", "pc")) as e:
+        assert e.qmp.ok("qom-get", path="ser", property="index") == 1
+
+
+def test_descriptor_sets(tmp_path):
+    """-add-fd, add-fd, and files opened by them."""
+    log = open(tmp_path / "log", "wb")
+    with Emulator("-add-fd", f"fd={log.fileno()},set=2,opaque=hello", "-chardev", "null,id=n,logfile=/dev/fdset/2",
+                  "-chardev", "file,id=f,path=/dev/fdset/2", pass_fds=[log.fileno()]) as e:
+        sets = e.qmp.ok("query-fdsets")
+        assert [s["fdset-id"] for s in sets] == [2] and sets[0]["fds"][0]["opaque"] == "hello"
+        assert e.qmp.error("add-fd") == ("GenericError", "No file descriptor supplied via SCM_RIGHTS")
+        assert e.qmp.error("remove-fd", fdset_id=3)[1] == "File descriptor named 'fdset-id:3' not found"
+        backend = {"type": "file", "data": {"out": "/dev/fdset/7"}}
+        assert "there is no descriptor set 7" in e.qmp.error("chardev-add", id="x", backend=backend)[1]
+        backend["data"]["out"] = "/dev/fdset/2"
+        e.qmp.ok("chardev-add", id="x", backend=backend)
+        e.qmp.ok("remove-fd", fdset_id=2)
+        assert e.qmp.ok("query-fdsets") == []
+    status, out, err = run("-M", "none", "-add-fd", "fd=1,set=1")
+    assert status == 1 and "-add-fd fd=1,set=1: fd cannot be a standard I/O stream" in err

@@ -42,6 +42,7 @@ def test_bytes_of_a_session():
     ('{"execute":"stop","control":1}', "QMP input member 'control' is unexpected"),
     ('{"execute":"stop","arguments":[]}', "QMP input member 'arguments' must be an object"),
     ('{"execute":"stop","arguments":{"a":1}}', "Parameter 'a' is unexpected"),
+    ('{"execute":"stop",}', "JSON parse error, expecting value. There is a comma too many before '}'"),
     ('{"execute":"qom-list"}', "Parameter 'path' is missing"),
     ('{"execute":"qom-list","arguments":{"path":1}}', "Invalid parameter type for 'path', expected: string"),
     ('{"exec-oob":"stop"}', "QMP input member 'exec-oob' is unexpected"),
@@ -142,7 +143,7 @@ def test_getfd(tmp_path):
         os.close(w)
         q.ok("closefd", fdname="f")
         assert os.read(r, 1) == b""  # nobody else has it
-        assert q.error("closefd", fdname="f")[1] == "File descriptor named 'f' has not been found"
+        assert q.error("closefd", fdname="f")[1] == "File descriptor named 'f' not found"
         os.close(r)
         assert e.qmp.ok("query-status")
 
@@ -218,3 +219,9 @@ def test_random_bytes():
                 line = json.loads(e.io.line())
                 if line.get("id") == f"end{n}":
                     break
+
+
+def test_hints_are_in_the_description():
+    with Emulator() as e:
+        assert e.qmp.error("sstop") == ("CommandNotFound", "The command sstop has not been found. Did you mean 'stop'?")
+        assert e.qmp.error("screendump", filename="x", hed=0)[1] == "Parameter 'hed' is unexpected. Did you mean 'head'?"

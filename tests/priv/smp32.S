@@ -108,6 +108,29 @@ start:
     cmpl $4,phase_done
     jne 2b
     CHECK $0,broken
+    CASE 0x204                   # code changes under whoever runs it, stores going on; a serializing instruction sees all (8.1.3)
+    sti
+    movl $0,acks
+    movl $0,message
+    movl $PAGE1+7,PT
+    mov %cr3,%eax
+    mov %eax,%cr3
+    movl $5,phase
+    mov $1,%esi
+1:  call F+0                     # whatever was stored last, or before
+    cmp message,%esi
+    jne 1b
+    mov $0,%eax
+    cpuid
+    call F+0
+    CHECK %esi,%eax
+    mov %esi,acks
+    inc %esi
+    cmp $2001,%esi
+    jne 1b
+2:  pause
+    cmpl $5,phase_done
+    jne 2b
     jmp pass32
 
 shoot:                           # the second processor flushes; wait for it
@@ -204,6 +227,21 @@ ap: mov $DATA32,%eax
     jmp 1b
 3:  movl $4,phase_done
     cli
+1:  pause
+    cmpl $5,phase
+    jne 1b
+    mov $1,%esi
+2:  mov $30,%ecx                 # some that must never be seen after the last
+3:  movl $-1,PAGE1+1
+    loop 3b
+    mov %esi,PAGE1+1
+    mov %esi,message
+4:  cmp acks,%esi
+    jne 4b
+    inc %esi
+    cmp $2001,%esi
+    jne 2b
+    movl $5,phase_done
     hlt
 
     .balign 64

@@ -25,6 +25,7 @@ static uint64_t cr4_allowed(const X86Cpu *c)
 static void flush(X86Cpu *c)
 {
     tcg_tlb_flush(c->vcpu);
+    c->refetch = true;
 }
 
 void x86_set_cr0(X86Cpu *c, uint64_t v)
@@ -91,7 +92,8 @@ void x86_set_cr3(X86Cpu *c, uint64_t v)
         load_pdptes(c, v);
     }
     c->st.cr3 = v;
-    flush(c);
+    tcg_tlb_flush_local(c->vcpu); /* 4.10.4.1 */
+    c->refetch = true;
 }
 
 static void mov_cr3(X86Cpu *c, uint64_t v)
@@ -192,14 +194,14 @@ uint64_t x86_sys_mov_to_cr(X86Cpu *c, uint64_t n, uint64_t v)
     default:
         x86_raise(c, EXC_UD, 0);
     }
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_clts(X86Cpu *c)
 {
     c->st.cr0 &= ~(uint64_t)X86_CR0_TS;
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_lmsw(X86Cpu *c, uint64_t v)
@@ -208,13 +210,13 @@ uint64_t x86_sys_lmsw(X86Cpu *c, uint64_t v)
 
     v = (c->st.cr0 & ~low) | (v & low) | (c->st.cr0 & X86_CR0_PE); /* LMSW cannot clear PE */
     mov_cr0(c, v);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_invlpg(X86Cpu *c, uint64_t addr)
 {
     tcg_tlb_flush_page(c->vcpu, x86_code64(c) ? addr : (uint32_t)addr);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_invpcid(X86Cpu *c, uint64_t type, uint64_t pcid, uint64_t addr)
@@ -228,7 +230,7 @@ uint64_t x86_sys_invpcid(X86Cpu *c, uint64_t type, uint64_t pcid, uint64_t addr)
     } else {
         flush(c);
     }
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_xgetbv(X86Cpu *c, uint64_t index)
@@ -254,7 +256,7 @@ uint64_t x86_sys_xsetbv(X86Cpu *c, uint64_t index, uint64_t v)
     }
     c->st.xcr0 = v;
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
 /* No model has protection keys: decode never comes here without them. */
@@ -314,7 +316,7 @@ uint64_t x86_sys_mov_to_dr(X86Cpu *c, uint64_t n, uint64_t v)
         c->st.dr[n] = x86_code64(c) ? v : (uint32_t)v;
         x86_update_watch(c);
     }
-    return 0;
+    return x86_settle(c);
 }
 
 /* Waiting ---------------------------------------------------------------------------- */

@@ -2,29 +2,25 @@
  * The classes of -cpu: a device that wraps a vCPU, so that it has properties, a place in the tree and a reset.
  * Its model is in its class's name: NAME-x86_64-cpu.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
+#include "qapi/buf.h"
+#include "qapi/qapi.h"
 #include "target/i386/models.h"
 #include "target/i386/sys/cpu-device.h"
 #include "target/i386/sys/sys.h"
 
 static const char suffix[] = "-x86_64-cpu";
 
-static const X86CpuModel *model_of(const Object *o)
+/* The class's name without the suffix, at most `size` bytes with the end. */
+static const char *model_name(const QClass *k, char *out, size_t size)
 {
-    const char *name = o->klass->item.name;
-    size_t len = strlen(name) - strlen(suffix);
-    char model[64];
-
-    if (len >= sizeof(model)) {
-        return NULL;
-    }
-    memcpy(model, name, len);
-    model[len] = 0;
-    return x86_model_find(model);
+    snprintf(out, size, "%.*s", (int)(strlen(k->item.name) - strlen(suffix)), k->item.name);
+    return out;
 }
 
 /* What the user said differently from the model. */
@@ -50,27 +46,137 @@ static void apply_bits(const X86CpuDeviceConf *conf, X86CpuModel *m)
     }
 }
 
-static bool make_model(X86CpuDevice *d, Error **errp)
+bool x86_cpu_class_model(const QClass *k, const X86CpuDeviceConf *conf, X86CpuModel *out, Error **errp)
 {
-    const X86CpuDeviceConf *conf = &d->conf;
-    const X86CpuModel *base = model_of(OBJECT(d));
+    char name[64];
+    const X86CpuModel *base = x86_model_find(model_name(k, name, sizeof(name)));
 
     if (!base) {
-        return error_set(errp, "%s: has no model", OBJECT(d)->klass->item.name);
+        error_set(errp, "CPU model '%s' requires KVM or HVF", name);
+        return error_hint(errp, "-cpu max has all features that there are without");
     }
-    d->model = *base;
     if (conf->vendor && strlen(conf->vendor) != 12) {
         return error_set(errp, "vendor: '%s' does not have 12 characters", conf->vendor);
     }
-    d->model.vendor = conf->vendor ? conf->vendor : base->vendor;
-    d->model.model_id = conf->model_id ? conf->model_id : base->model_id;
-    d->model.family = conf->has_family ? conf->family : base->family;
-    d->model.model = conf->has_model ? conf->model : base->model;
-    d->model.stepping = conf->has_stepping ? conf->stepping : base->stepping;
-    d->model.level = conf->has_level ? conf->level : base->level;
-    d->model.xlevel = conf->has_xlevel ? conf->xlevel : base->xlevel;
-    apply_bits(conf, &d->model);
+    *out = *base;
+    out->vendor = conf->vendor ? conf->vendor : base->vendor;
+    out->model_id = conf->model_id ? conf->model_id : base->model_id;
+    out->family = conf->has_family ? conf->family : base->family;
+    out->model = conf->has_model ? conf->model : base->model;
+    out->stepping = conf->has_stepping ? conf->stepping : base->stepping;
+    out->level = conf->has_level ? conf->level : base->level;
+    out->xlevel = conf->has_xlevel ? conf->xlevel : base->xlevel;
+    apply_bits(conf, out);
     return true;
+}
+
+/* ---- What there is and what is missing ---- */
+
+/* The property whose value lies at this offset. */
+static const char *feature_name(unsigned n)
+{
+    const QType *t = &qtype_X86CpuDeviceConf;
+
+    for (uint32_t i = 0; i < t->num_members; i++) {
+        if (t->members[i].offset == feature_bits[n].value) {
+            return t->members[i].item.name;
+        }
+    }
+    return "";
+}
+
+static bool is_repeated(unsigned n)
+{
+    for (unsigned i = n + 1; i < sizeof(feature_bits) / sizeof(feature_bits[0]); i++) {
+        if (feature_bits[i].word == feature_bits[n].word && feature_bits[i].bit == feature_bits[n].bit) {
+            return true; /* the later name is the one that is told */
+        }
+    }
+    return false;
+}
+
+void x86_cpu_each_feature(const X86CpuModel *m, const X86CpuDeviceConf *conf, X86FeatureFn *fn, void *opaque)
+{
+    const char *base = (const char *)conf;
+
+    for (unsigned n = 0; n < sizeof(feature_bits) / sizeof(feature_bits[0]); n++) {
+        unsigned word = feature_bits[n].word, bit = feature_bits[n].bit;
+
+        if (!is_repeated(n)) {
+            fn(opaque, feature_name(n), m->features[word] >> bit & 1, x86_model_shown(m, word) >> bit & 1,
+               *(const bool *)(base + feature_bits[n].has) && *(const bool *)(base + feature_bits[n].value));
+        }
+    }
+}
+
+static void append(StrList *l, const char *name)
+{
+    for (size_t i = 0; i < l->len; i++) {
+        if (!strcmp(l->items[i], name)) {
+            return;
+        }
+    }
+    l->items = q_realloc(l->items, l->len + 1, sizeof(*l->items));
+    l->items[l->len++] = q_strdup(name);
+}
+
+static void take_missing(void *opaque, const char *name, bool has, bool shown, bool asked)
+{
+    if (has && !shown) {
+        append(opaque, name);
+    }
+}
+
+StrList x86_cpu_unavailable(const QClass *k, const X86CpuModel *m, const X86CpuDeviceConf *conf)
+{
+    StrList l = { 0 };
+    char name[64];
+
+    x86_cpu_each_feature(m, conf, take_missing, &l);
+    for (const char *const *f = x86_model_lacks(model_name(k, name, sizeof(name))); *f; f++) {
+        append(&l, *f);
+    }
+    return l;
+}
+
+typedef struct {
+    bool enforce;
+    char *missing; /* "a, b"; NULL: none */
+} Asked;
+
+static void take_asked(void *opaque, const char *name, bool has, bool shown, bool asked)
+{
+    Asked *a = opaque;
+
+    if (has && !shown && (asked || a->enforce)) {
+        QBuf b = { 0 };
+
+        qbuf_printf(&b, "%s%s%s", a->missing ? a->missing : "", a->missing ? ", " : "", name);
+        free(a->missing);
+        a->missing = qbuf_steal(&b);
+    }
+}
+
+/* Features that were asked for and that this program does not have: an error with enforce, else a line unless check=off. */
+static bool check_features(X86CpuDevice *d, Error **errp)
+{
+    Asked a = { .enforce = d->conf.enforce };
+    Machine *m = DEVICE(d)->machine;
+    bool ok = true;
+
+    x86_cpu_each_feature(&d->model, &d->conf, take_asked, &a);
+    if (a.missing && d->conf.enforce) {
+        ok = error_set(errp, "%s: this program does not have the features %s, which enforce=on demands", OBJECT(d)->klass->item.name,
+                       a.missing);
+    } else if (a.missing && d->conf.check && m->num_vcpus == 0 && m->host && m->host->warn) { /* once for all CPUs */
+        QBuf b = { 0 };
+
+        qbuf_printf(&b, "this program does not have the CPU features %s", a.missing);
+        m->host->warn(m, b.data);
+        qbuf_finish(&b);
+    }
+    free(a.missing);
+    return ok;
 }
 
 /* threads and cores of the machine's topology; ids of APICs leave room for powers of two of each (SDM vol. 3, 8.9). */
@@ -107,7 +213,7 @@ static bool cpu_realize(Object *o, Error **errp)
     if (!m->accel) {
         return error_set(errp, "%s: the machine has no accelerator", o->klass->item.name);
     }
-    if (!make_model(d, errp)) {
+    if (!x86_cpu_class_model(o->klass, &d->conf, &d->model, errp) || !check_features(d, errp)) {
         return false;
     }
     v = d->vcpu = vcpu_new(m->accel, &x86_vcpu_arch, errp);
@@ -158,6 +264,19 @@ static void cpu_reset(Object *o, ObjectResetKind kind)
     }
 }
 
+static bool cpu_get_info(Object *o, void *out, Error **errp)
+{
+    X86CpuDeviceInfo *info = out;
+    X86CpuDevice *d = (X86CpuDevice *)o;
+    X86CpuModel m;
+
+    if (!x86_cpu_class_model(o->klass, &d->conf, &m, errp)) {
+        return false;
+    }
+    info->unavailable_features = x86_cpu_unavailable(o->klass, &m, &d->conf);
+    return true;
+}
+
 Vcpu *x86_cpu_device_vcpu(Device *dev)
 {
     return ((X86CpuDevice *)dev)->vcpu;
@@ -169,4 +288,5 @@ const ObjectOps x86_cpu_device_ops = {
     .realize = cpu_realize,
     .unrealize = cpu_unrealize,
     .reset = cpu_reset,
+    .get_info = cpu_get_info,
 };

@@ -20,4 +20,15 @@ typedef struct {
 
 Vcpu *x86_cpu_device_vcpu(Device *);
 
+/* The model of a class with what a configuration changes in it, which points into both. Fails for "host". */
+bool x86_cpu_class_model(const QClass *, const X86CpuDeviceConf *, X86CpuModel *out, Error **errp);
+/*
+ * Calls fn for each feature that has a property: whether the model has it, whether the guest sees it, and whether the user asked
+ * for it. Features that have several names come once, with the one that QEMU tells.
+ */
+typedef void X86FeatureFn(void *opaque, const char *name, bool has, bool shown, bool asked);
+void x86_cpu_each_feature(const X86CpuModel *, const X86CpuDeviceConf *, X86FeatureFn *fn, void *opaque);
+/* Those of the model that the guest does not see; owned by the caller, also in the list. */
+StrList x86_cpu_unavailable(const QClass *, const X86CpuModel *, const X86CpuDeviceConf *);
+
 #endif

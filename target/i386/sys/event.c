@@ -372,7 +372,7 @@ uint64_t x86_sys_interrupt(X86Cpu *c, uint64_t vector, uint64_t ip, uint64_t kin
     static const uint8_t kinds[] = { EVENT_INT_N, EVENT_INT3, EVENT_INTO, EVENT_INT1 };
 
     x86_event(c, vector, kinds[kind], false, 0, ip);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_raise(X86Cpu *c, uint64_t vector, uint64_t error)

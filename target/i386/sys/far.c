@@ -269,7 +269,7 @@ uint64_t x86_sys_jmp_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_t
         check_real(c, offset);
         load_real_cs(c, selector);
         x86_go(c, offset);
-        return 0;
+        return x86_settle(c);
     }
     if (selector < 4) {
         x86_raise(c, EXC_GP, 0);
@@ -277,7 +277,7 @@ uint64_t x86_sys_jmp_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_t
     x86_need_desc(c, selector, &d, EXC_GP, 0);
     if (!desc_is_segment(&d)) {
         system_target(c, &d, ip, false);
-        return 0;
+        return x86_settle(c);
     }
     if (!desc_is_code(&d)) {
         x86_raise(c, EXC_GP, selector & ~3u);
@@ -285,7 +285,7 @@ uint64_t x86_sys_jmp_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_t
     check_direct(c, &d);
     check_target(c, &d, offset);
     enter(c, &d, x86_cpl(c), offset);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_call_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_t osize, uint64_t ip)
@@ -303,7 +303,7 @@ uint64_t x86_sys_call_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_
         x86_stack_commit(&s);
         load_real_cs(c, selector);
         x86_go(c, offset);
-        return 0;
+        return x86_settle(c);
     }
     if (selector < 4) {
         x86_raise(c, EXC_GP, 0);
@@ -311,7 +311,7 @@ uint64_t x86_sys_call_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_
     x86_need_desc(c, selector, &d, EXC_GP, 0);
     if (!desc_is_segment(&d)) {
         system_target(c, &d, ip, true);
-        return 0;
+        return x86_settle(c);
     }
     if (!desc_is_code(&d)) {
         x86_raise(c, EXC_GP, selector & ~3u);
@@ -322,7 +322,7 @@ uint64_t x86_sys_call_far(X86Cpu *c, uint64_t selector, uint64_t offset, uint64_
     push_return(c, &s, ip, size);
     x86_stack_commit(&s);
     enter(c, &d, x86_cpl(c), offset);
-    return 0;
+    return x86_settle(c);
 }
 
 /* RET --------------------------------------------------------------------------- */
@@ -410,5 +410,5 @@ uint64_t x86_sys_ret_far(X86Cpu *c, uint64_t osize, uint64_t release, uint64_t i
         x86_return_to(c, &r);
     }
     x86_go(c, r.ip);
-    return 0;
+    return x86_settle(c);
 }

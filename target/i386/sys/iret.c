@@ -153,7 +153,7 @@ uint64_t x86_sys_iret(X86Cpu *c, uint64_t osize, uint64_t ip)
             vcpu_request(c->vcpu, VCPU_REQ_NMI);
         }
     }
-    return 0;
+    return x86_settle(c);
 }
 
 /* Flat segments of the fast system calls: what they load does not come from the descriptor tables. */
@@ -198,7 +198,7 @@ uint64_t x86_sys_syscall(X86Cpu *c, uint64_t ip)
     flat_cs(c, cs, 0, x86_lma(c));
     flat_ss(c, cs + 8, 0);
     x86_go(c, target);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_sysret(X86Cpu *c, uint64_t osize)
@@ -221,7 +221,7 @@ uint64_t x86_sys_sysret(X86Cpu *c, uint64_t osize)
     flat_cs(c, to64 ? ((c->st.star >> 48) + 16) | 3 : cs, 3, to64);
     flat_ss(c, ((c->st.star >> 48) + 8) | 3, 3);
     x86_go(c, target);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_sysenter(X86Cpu *c, uint64_t ip)
@@ -237,7 +237,7 @@ uint64_t x86_sys_sysenter(X86Cpu *c, uint64_t ip)
     flat_ss(c, cs + 8, 0);
     c->st.gpr[R_RSP] = lma ? c->st.sysenter_esp : (uint32_t)c->st.sysenter_esp;
     x86_go(c, lma ? c->st.sysenter_eip : (uint32_t)c->st.sysenter_eip);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_sysexit(X86Cpu *c, uint64_t osize)
@@ -253,7 +253,7 @@ uint64_t x86_sys_sysexit(X86Cpu *c, uint64_t osize)
     flat_ss(c, (to64 ? cs + 40 : cs + 24) | 3, 3);
     c->st.gpr[R_RSP] = to64 ? rsp : (uint32_t)rsp;
     x86_go(c, to64 ? rip : (uint32_t)rip);
-    return 0;
+    return x86_settle(c);
 }
 
 /* POPF, PUSHF, CLI, STI ---------------------------------------------------------- */
@@ -288,7 +288,7 @@ uint64_t x86_sys_popf(X86Cpu *c, uint64_t value, uint64_t osize)
     if ((c->st.eflags & FL_VM) && x86_iopl(c) < 3) {
         popf_vme(c, value, osize);
         x86_update_key(c);
-        return 0;
+        return x86_settle(c);
     }
     if (osize != W16) {
         mask |= FL_AC | FL_ID | FL_RF;
@@ -306,7 +306,7 @@ uint64_t x86_sys_popf(X86Cpu *c, uint64_t value, uint64_t osize)
     }
     x86_set_rflags(c, value, mask);
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
 /* CLI and STI above IOPL work on VIF with PVI (CPL 3) or VME (20.3, 20.4). */
@@ -343,12 +343,12 @@ uint64_t x86_sys_sti(X86Cpu *c)
         x86_raise(c, EXC_GP, 0);
     }
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
 uint64_t x86_sys_alignment_check(X86Cpu *c, uint64_t value)
 {
     c->st.eflags = value ? c->st.eflags | FL_AC : c->st.eflags & ~(uint32_t)FL_AC;
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }

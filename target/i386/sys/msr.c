@@ -156,6 +156,7 @@ static void write_efer(X86Cpu *c, uint64_t v)
     c->st.efer = (v & ~(uint64_t)X86_EFER_LMA) | (old & X86_EFER_LMA);
     if ((v ^ old) & X86_EFER_NXE) {
         tcg_tlb_flush(c->vcpu);
+        c->refetch = true;
     }
     x86_update_key(c);
 }
@@ -316,5 +317,5 @@ uint64_t x86_sys_wrmsr(X86Cpu *c, uint64_t index64, uint64_t v)
     } else {
         write_other(c, index, v);
     }
-    return 0;
+    return x86_settle(c);
 }

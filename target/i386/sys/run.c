@@ -19,6 +19,27 @@ static void set_pc(Vcpu *v, vaddr pc)
     c->st.rip = x86_code64(c) ? pc : (uint32_t)(pc - c->st.seg[S_CS].base);
 }
 
+/*
+ * RF holds off instruction breakpoints until the next instruction is done (17.3.1.1), which takes a region of its own. Where none is
+ * set, it is dropped at once.
+ */
+uint64_t x86_settle(X86Cpu *c)
+{
+    bool changed;
+
+    if (!(c->st.dr7 & 0xff)) {
+        c->st.eflags &= ~(uint32_t)FL_RF;
+    }
+    if (tcg_wanted(c->vcpu) || (c->key & (KEY_TF | KEY_SHADOW | KEY_DR7)) || (c->st.eflags & FL_RF)) {
+        tcg_stop_at_exit(c->vcpu);
+        changed = true;
+    } else {
+        changed = tcg_set_mode(c->vcpu, c->key, x86_cpl(c) == 3 ? MMU_USER : MMU_KERNEL) || c->refetch;
+    }
+    c->refetch = false;
+    return changed;
+}
+
 static void restore(Vcpu *v, vaddr pc, uint32_t word)
 {
     set_pc(v, pc);
@@ -207,13 +228,16 @@ static void take_init(X86Cpu *c)
 
 static void take_sipi(X86Cpu *c)
 {
+    uint8_t vector;
+
     vcpu_clear_request(c->vcpu, VCPU_REQ_SIPI);
     if (!c->st.wait_for_sipi) {
         return;
     }
+    vector = __atomic_load_n(&c->st.sipi_vector, __ATOMIC_ACQUIRE); /* a second one may be on its way */
     c->st.wait_for_sipi = false;
-    c->st.seg[S_CS].selector = c->st.sipi_vector << 8;
-    c->st.seg[S_CS].base = (uint32_t)c->st.sipi_vector << 12;
+    c->st.seg[S_CS].selector = vector << 8;
+    c->st.seg[S_CS].base = (uint32_t)vector << 12;
     wake(c);
     x86_go(c, 0);
 }

@@ -207,11 +207,13 @@ uint64_t x86_sys_load_seg(X86Cpu *c, uint64_t s, uint64_t selector)
         c->st.shadow = 2; /* 6.8.3 */
     }
     x86_update_key(c);
-    return 0;
+    return x86_settle(c);
 }
 
-static bool inside(const X86Segment *s, uint64_t offset, uint64_t bytes, bool write)
+/* Types count with CR0.PE only: 5.1. What a register was loaded with before real mode stays in it, CS's being code. */
+static bool inside(const X86Cpu *c, const X86Segment *s, uint64_t offset, uint64_t bytes, bool write)
 {
+    bool typed = c->st.cr0 & X86_CR0_PE;
     uint32_t a = s->attributes;
     uint64_t last = offset + bytes - 1;
 
@@ -219,9 +221,9 @@ static bool inside(const X86Segment *s, uint64_t offset, uint64_t bytes, bool wr
         return false;
     }
     if (a & SEG_CODE) {
-        return !write && (a & SEG_RW) && last <= s->limit;
+        return (!typed || (!write && (a & SEG_RW))) && last <= s->limit;
     }
-    if (write && !(a & SEG_RW)) {
+    if (typed && write && !(a & SEG_RW)) {
         return false;
     }
     if (a & SEG_CE) { /* 5.3: expand-down */
@@ -232,7 +234,7 @@ static bool inside(const X86Segment *s, uint64_t offset, uint64_t bytes, bool wr
 
 uint64_t x86_sys_check_segment(X86Cpu *c, uint64_t s, uint64_t offset, uint64_t bytes, uint64_t write)
 {
-    if (!inside(&c->st.seg[s], offset, bytes, write)) {
+    if (!inside(c, &c->st.seg[s], offset, bytes, write)) {
         x86_raise(c, s == S_SS ? EXC_SS : EXC_GP, 0);
     }
     return 0;
@@ -280,7 +282,7 @@ static uint64_t stack_address(X86Stack *s, uint64_t offset, unsigned size, bool 
         }
         return offset;
     }
-    if (!inside(&seg, offset, size, write)) {
+    if (!inside(s->c, &seg, offset, size, write)) {
         x86_raise(s->c, EXC_SS, s->error);
     }
     return (uint32_t)(s->base + offset);

@@ -5,12 +5,11 @@
 #include "target/i386/sys-helpers.h"
 #include "target/i386/sys/sys.h"
 
-/* Elements that fit into len bytes, and are wanted. */
-static uint64_t fitting(uint64_t elements, unsigned len, IrWidth w)
-{
-    uint64_t fit = len >> w;
+enum { MOST = 1 << 16 }; /* bytes asked for at once: more than a page */
 
-    return fit < elements ? fit : elements;
+static unsigned wanted(uint64_t elements, IrWidth w)
+{
+    return elements < MOST >> w ? (unsigned)elements << w : MOST;
 }
 
 /* The host's own instruction does what the guest's does with every overlap. DF is clear while C runs. */
@@ -50,41 +49,50 @@ static void fill(uint8_t *to, uint64_t value, uint64_t n, IrWidth w)
 uint64_t x86_sys_rep_movs(X86Cpu *c, uint64_t to, uint64_t from, uint64_t elements, uint64_t how)
 {
     IrWidth w = how & 3;
-    unsigned mmu = how >> 8 & 15, from_len, to_len;
+    unsigned mmu = how >> 8 & 15, from_len = wanted(elements, w), to_len;
     const uint8_t *src;
     uint8_t *dst;
+    bool follow;
 
     if (c->st.eflags & FL_DF) {
         return 0;
     }
-    src = tcg_host(c->vcpu, from, TCG_READ, mmu, &from_len); /* the source faults first */
-    dst = src ? tcg_host(c->vcpu, to, TCG_WRITE, mmu, &to_len) : NULL;
+    src = tcg_host_read(c->vcpu, from, mmu, &from_len); /* the source faults first */
+    to_len = from_len;
+    dst = src ? tcg_host_write(c->vcpu, to, mmu, &to_len, &follow) : NULL;
     if (!dst) {
         return 0;
     }
-    elements = fitting(fitting(elements, from_len, w), to_len, w);
+    elements = to_len >> w;
     copy(dst, src, elements, w);
+    if (follow && elements) {
+        tcg_host_written(c->vcpu, to, mmu, elements << w);
+    }
     return elements;
 }
 
 uint64_t x86_sys_rep_stos(X86Cpu *c, uint64_t to, uint64_t value, uint64_t elements, uint64_t how)
 {
     IrWidth w = how & 3;
-    unsigned len;
+    unsigned mmu = how >> 8 & 15, len = wanted(elements, w);
     uint8_t *dst;
+    bool follow;
 
     if (c->st.eflags & FL_DF) {
         return 0;
     }
-    dst = tcg_host(c->vcpu, to, TCG_WRITE, how >> 8 & 15, &len);
+    dst = tcg_host_write(c->vcpu, to, mmu, &len, &follow);
     if (!dst) {
         return 0;
     }
-    elements = fitting(elements, len, w);
+    elements = len >> w;
     if (w == W8) {
         memset(dst, (int)value, elements);
     } else {
         fill(dst, value, elements, w);
+    }
+    if (follow && elements) {
+        tcg_host_written(c->vcpu, to, mmu, elements << w);
     }
     return elements;
 }

@@ -204,6 +204,12 @@ static inline unsigned x86_phys_bits(const X86Cpu *c)
     return c->phys_bits;
 }
 
+/*
+ * Last thing of a helper after which translated code goes on by itself (g_go_on, g_leave_if): look-ups are by the present mode,
+ * or go to the run loop when that is wanted (requests, single step, a breakpoint's RF). Returns whether the region has to end.
+ */
+uint64_t x86_settle(X86Cpu *);
+
 /* The rest ---------------------------------------------------------------------------- */
 void x86_set_cr0(X86Cpu *, uint64_t);        /* checked already; modes change, TLB is flushed */
 void x86_set_cr3(X86Cpu *, uint64_t);

@@ -1,6 +1,7 @@
 /* Small kernels timed inside the guest; each prints "bench NAME SECONDS". Static, no arguments. */
 #define _GNU_SOURCE
 #include <emmintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,12 +152,27 @@ static const struct {
     { "memcpy", copies },   { "faults", faults }, { "switches", switches }, { "fork-exec", forks },
 };
 
-int main(void)
+static bool wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], name)) {
+            return true;
+        }
+    }
+    return argc == 1;
+}
+
+/* Those named, or all. */
+int main(int argc, char **argv)
 {
     volatile uint64_t sink = 0;
 
     for (size_t i = 0; i < sizeof(kernels) / sizeof(*kernels); i++) {
         double t0 = now();
+
+        if (!wanted(kernels[i].name, argc, argv)) {
+            continue;
+        }
         sink += kernels[i].run();
         printf("bench %s %.3f\n", kernels[i].name, now() - t0);
         fflush(stdout);

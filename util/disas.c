@@ -1,10 +1,13 @@
-/* Disassembly: see monitor/disas.h. */
-#include "monitor/disas.h"
+/* Disassembly: see util/disas.h. */
+#include "util/disas.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifdef HAVE_CAPSTONE
 #include <capstone/capstone.h>
 #include <dlfcn.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct Disas {
     void *library;
@@ -35,9 +38,13 @@ static bool load(Disas *d, Error **errp)
 
 Disas *disas_new(unsigned bits, Error **errp)
 {
-    Disas *d = q_calloc(1, sizeof(*d));
+    Disas *d = calloc(1, sizeof(*d));
     cs_mode mode = bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64;
 
+    if (!d) {
+        error_set(errp, "no memory for a disassembler");
+        return NULL;
+    }
     d->bits = bits;
     if (!load(d, errp)) {
         disas_free(d);
@@ -66,36 +73,76 @@ void disas_free(Disas *d)
     }
 }
 
+unsigned disas_bits(const Disas *d)
+{
+    return d->bits;
+}
+
+typedef struct {
+    char *at, *end;
+} Out;
+
+__attribute__((format(printf, 2, 3))) static void out(Out *o, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(o->at, (size_t)(o->end - o->at), fmt, ap);
+    va_end(ap);
+    o->at += n < o->end - o->at ? n : o->end - o->at - 1;
+}
+
 /* Eight bytes a line; the text is on the first. */
-static void add_lines(QBuf *out, const uint8_t *bytes, unsigned n, uint64_t addr, unsigned bits, const char *text)
+static void add_lines(Out *o, const uint8_t *bytes, unsigned n, uint64_t addr, unsigned bits, const cs_insn *insn)
 {
     for (unsigned i = 0; i < n; i += 8) {
         unsigned here = n - i < 8 ? n - i : 8;
 
-        qbuf_printf(out, "0x%0*llx: ", bits == 64 ? 16 : 8, (unsigned long long)(addr + i));
+        out(o, "0x%0*llx: ", bits == 64 ? 16 : 8, (unsigned long long)(addr + i));
         for (unsigned k = 0; k < here; k++) {
-            qbuf_printf(out, " %02x", bytes[i + k]);
+            out(o, " %02x", bytes[i + k]);
         }
         if (i == 0) {
-            qbuf_printf(out, "%*s  %s", 3 * (8 - (int)here), "", text);
+            out(o, "%*s  ", 3 * (8 - (int)here), "");
+            out(o, *insn->op_str ? "%-8s %s" : "%s", insn->mnemonic, insn->op_str);
         }
-        qbuf_char(out, '\n');
+        out(o, "\n");
     }
 }
 
-unsigned disas_one(Disas *d, const uint8_t *bytes, size_t n, uint64_t addr, QBuf *out)
+unsigned disas_one(Disas *d, const uint8_t *bytes, size_t n, uint64_t addr, char text[DISAS_TEXT_MAX])
 {
+    Out o = { text, text + DISAS_TEXT_MAX };
     cs_insn *insn = NULL;
-    QBuf text = { 0 };
     unsigned len;
 
     if (d->disasm(d->handle, bytes, n, addr, 1, &insn) != 1) {
         return 0;
     }
     len = insn->size;
-    qbuf_printf(&text, *insn->op_str ? "%-8s %s" : "%s", insn->mnemonic, insn->op_str);
-    add_lines(out, bytes, len, addr, d->bits, text.data);
-    qbuf_finish(&text);
+    add_lines(&o, bytes, len, addr, d->bits, insn);
     d->free(insn, 1);
     return len;
 }
+#else
+Disas *disas_new(unsigned bits, Error **errp)
+{
+    error_set(errp, "there is no disassembler: this program was built without capstone");
+    return NULL;
+}
+
+void disas_free(Disas *d)
+{
+}
+
+unsigned disas_bits(const Disas *d)
+{
+    return 0;
+}
+
+unsigned disas_one(Disas *d, const uint8_t *bytes, size_t n, uint64_t addr, char text[DISAS_TEXT_MAX])
+{
+    return 0;
+}
+#endif
