@@ -314,7 +314,9 @@ static void device(const uint8_t *data, size_t len)
     while (fuzz_more(&b)) {
         operation(&b);
     }
-    reload();
+    if (len && data[len - 1] % 8 == 0) { /* it costs more than the rest */
+        reload();
+    }
     board_unlock(p.s);
     if (++p.served == LIFE) {
         program_free(p.s);

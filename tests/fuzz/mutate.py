@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Judges error messages: what is right by the schema is broken in one way whose fix is known.
 
-usage: tests/fuzz/mutate.py [--qemu FILE] [--cases N] [--seed N] [--failures] [--least PERCENT] [--all-classes]
+usage: tests/fuzz/mutate.py [--qemu FILE] [--cases N] [--seconds N] [--seed N] [--failures] [--least PERCENT] [--all-classes]
 
 Options, devices, chardevs, machines, CPU models, QMP commands, HMP commands and config files are made from
 `-introspect`; each gets one mutation (KINDS). A message is good when it names the item and the fix, and when it is
@@ -448,6 +448,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--qemu", default=os.environ.get("QEMU", "build/qemu-system-x86_64"))
     ap.add_argument("--cases", type=int, default=0)
+    ap.add_argument("--seconds", type=float, default=0, help="stop after these; 0: run all")
     ap.add_argument("--seed", type=int, default=int(time.time() * 1000))
     ap.add_argument("--failures", action="store_true")
     ap.add_argument("--least", type=float, default=95)
@@ -462,7 +463,10 @@ def main():
         cases = Cases(schema, rng, Argv(qemu, folder), args.all_classes)
         chosen = pick(cases.all_of(q, early), rng, args.cases)
         results = []
+        end = time.monotonic() + args.seconds
         for case in chosen:
+            if args.seconds and time.monotonic() > end:
+                break
             try:
                 failed, text = case.run()
             except (RuntimeError, subprocess.TimeoutExpired) as e:

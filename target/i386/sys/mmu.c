@@ -109,8 +109,16 @@ static bool fail(Walk *w, uint32_t error)
 
 static uint64_t read_entry(X86Cpu *c, Walk *w, hwaddr at)
 {
-    uint64_t e = x86_phys_ld(c, at, w->size);
+    const uint8_t *ram = tcg_ram(c->vcpu, c->st.smm && c->vcpu->as[1], a20(c, at));
+    uint64_t e;
 
+    if (!ram) {
+        e = x86_phys_ld(c, at, w->size);
+    } else if (w->size == 8) {
+        e = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+    } else {
+        e = __atomic_load_n((const uint32_t *)ram, __ATOMIC_RELAXED);
+    }
     w->at[w->levels] = at;
     w->entry[w->levels++] = e;
     return e;
@@ -269,6 +277,9 @@ static bool page_fault(X86Cpu *c, vaddr addr, TcgAccess access, unsigned mmu, ui
 /* A data breakpoint in this page: accesses to it are looked at one by one (17.2.4). */
 static bool has_watch(const X86Cpu *c, vaddr addr)
 {
+    if (!(c->st.dr7 & 0xff)) {
+        return false;
+    }
     for (unsigned n = 0; n < 4; n++) {
         unsigned kind = c->st.dr7 >> (16 + 4 * n) & 3;
 
@@ -307,6 +318,8 @@ bool x86_walk(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, TcgPage *out)
     if (access != TCG_WRITE && !(w.entry[w.levels - 1] & PTE_D)) {
         prot &= ~TCG_PROT_WRITE; /* the first write comes here to set D */
     }
+    out->global = (c->st.cr4 & X86_CR4_PGE) && (w.entry[w.levels - 1] & PTE_G);
+    out->shift = w.shift;
     out->phys = a20(c, w.phys | (addr & ((1ull << w.shift) - 1) & ~0xfffull));
     out->prot = prot;
     return true;
