@@ -132,6 +132,7 @@ void x86_op_block(X86Emit *e, const IrInsn *in, const X86Row *row)
         }
         x86_reset_values(e);
         x86_forget_flags(e);
+        x86_forget_windows(e);
     }
     e->block_at[in->imm] = e->a.p;
 }
@@ -603,6 +604,9 @@ void x86_op_call(X86Emit *e, const IrInsn *in, const X86Row *row)
     x86_byte(&e->a, 0x15);
     x86_literal(e, (uintptr_t)h->fn);
     forget_after_call(e, h);
+    if (h->flags != TCG_CALL_PURE) {
+        x86_forget_windows(e);
+    }
     e->locked = 0;
     dst = used ? x86_alloc(e, false) : R10;
     if (used) {

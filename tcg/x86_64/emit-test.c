@@ -466,12 +466,21 @@ static void random_address(Host *h, IrInsn *in, unsigned size)
         in->arg[1] = (n + 1) << 2;
         in->aux |= rnd(h, 4);
     }
-    /* One in ten may be outside, and faults. */
-    n = rnd(h, 10) ? rnd(h, MEM_SIZE - 2048 - size) : MEM_SIZE - 64 + rnd(h, 100);
+    /* One in ten may be outside, and faults. Half of the others are about the end of a page, where they share checks. */
+    n = rnd(h, 10) == 0 ? MEM_SIZE - 64 + rnd(h, 100)
+        : rnd(h, 2)     ? 4096 * (1 + rnd(h, 2)) - 96 + rnd(h, 128)
+                        : rnd(h, MEM_SIZE - 2048 - size);
+    if (rnd(h, 3) == 0) {
+        IrInsn lea = { .op = IR_lea, .w = W64, .arg = { in->arg[0] }, .imm = 64 * rnd(h, 6) };
+        in->arg[0] = h->r.num_insns << 2;
+        put(h, lea);
+        h->num_ints--;
+        n -= (unsigned)lea.imm;
+    }
     if (in->op >= IR_native_m && in->op <= IR_native_xm) {
         in->arg[4] = n;
     } else {
-        in->imm = n;
+        in->imm = (uint64_t)(int32_t)n;
     }
 }
 

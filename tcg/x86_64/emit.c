@@ -49,7 +49,8 @@ X86Emit *x86_emit_new(const TcgGuest *guest)
     e->val = malloc(4 * IR_MAX_INSNS * sizeof(e->val[0]));
     e->skip = malloc(IR_MAX_INSNS);
     e->observed = malloc(IR_MAX_INSNS * sizeof(e->observed[0]));
-    if (!e->val || !e->skip || !e->observed) {
+    e->next_access = malloc(IR_MAX_INSNS * sizeof(e->next_access[0]));
+    if (!e->val || !e->skip || !e->observed || !e->next_access) {
         x86_emit_free(e);
         return NULL;
     }
@@ -63,6 +64,7 @@ void x86_emit_free(X86Emit *e)
         free(e->val);
         free(e->skip);
         free(e->observed);
+        free(e->next_access);
         free(e);
     }
 }
@@ -160,6 +162,7 @@ static void begin(X86Emit *e, const TcgEmitJob *job)
         job->slots[n].used = false;
     }
     x86_reset_values(e);
+    x86_forget_windows(e);
 }
 
 /* Everything that is in a scratch register goes to memory. */

@@ -9,8 +9,8 @@
 #include "tcg/x86_64/asm.h"
 #include "tcg/x86_64/emit.h"
 
-/* Of TCG_SPILL_SLOTS: for values; the last two are ops' own. */
-enum { VALUE_SLOTS = TCG_SPILL_SLOTS - 2 };
+/* Of TCG_SPILL_SLOTS: for values; then one for windows (tlb.c), and two that are ops' own. */
+enum { VALUE_SLOTS = TCG_SPILL_SLOTS - 3 };
 
 enum { NEVER = 0xffff, NO_GLOBAL = 0xff, NO_SPILL = 0xff };
 
@@ -50,6 +50,31 @@ typedef struct {
     IrWidth w;
 } Recipe;
 
+/* Where an access is: root + (index << scale) + off. */
+typedef struct {
+    int64_t off;
+    IrRef root, index;
+    uint8_t scale, mmu, bytes;
+    bool write;
+} TlbPlace;
+
+/* Accesses checked together: bytes low to high - 1 from the root on. */
+typedef struct {
+    TlbPlace place;
+    int64_t low, high;
+    bool used;
+} TlbWindow;
+
+/* A comparison with the TLB of bytes low to high - 1 from an address on; keep: bits of the address that must be 0. */
+typedef struct {
+    int32_t low, high;
+    uint32_t keep;
+    uint8_t mmu;
+    bool write;
+} TlbCheck;
+
+enum { TLB_WINDOWS = 6 }; /* 8 bytes each; what is left of a spill slot keeps two registers out of line */
+
 /* A path out of line, written after the region's hot code. */
 typedef struct {
     uint8_t *jump;      /* rel32 that goes there */
@@ -62,6 +87,10 @@ typedef struct {
     int32_t flags_const;/* constant to store in the flags slot, or -1 */
     bool image, slot_form; /* the flags are in image_mem, see x86_flags_image() */
     X86Mem image_mem;
+    X86Mem m;           /* the address, without the addend */
+    TlbCheck check;     /* of this access alone */
+    bool looks;         /* the TLB has not been compared for this access alone */
+    uint8_t window;     /* 1 + number of the window that this access opened, which is to be empty */
 } Cold;
 
 typedef struct {
@@ -95,6 +124,9 @@ struct X86Emit {
     /* By region. */
     Val *val;                    /* by IrRef */
     uint8_t *skip;               /* by op */
+    uint16_t *next_access;       /* by op with an address: the next one that may share a window, 0 none */
+    TlbWindow windows[TLB_WINDOWS];
+    unsigned next_window;
     uint16_t *observed;          /* by op: last op that may look at the flags set here; 0 none */
     IrRef reg_val[32];
     IrRef slot_val[TCG_MAX_GLOBALS];
@@ -220,6 +252,13 @@ Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access);
 void x86_access_done(X86Emit *e, Access *acc);
 EmitFn x86_op_load, x86_op_store, x86_op_load_vec, x86_op_store_vec, x86_op_rmw, x86_op_cmpxchg,
     x86_op_cmpxchg2, x86_op_fence;
+void x86_take_scratch(X86Emit *e, unsigned reg);
+unsigned x86_sum_register(X86Emit *e, const X86Mem *m, uint32_t avoid);
+void x86_fold_address(X86Emit *e, const IrInsn *in, X86Mem *m);
+
+/* tlb.c */
+Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access); /* takes r11 */
+void x86_forget_windows(X86Emit *e);                  /* block boundaries, calls */
 void x86_emit_cold(X86Emit *e);
 
 /* vec.c */

@@ -9,6 +9,7 @@ typedef struct {
     X86Emit *e;
     uint32_t n;
     uint16_t barrier;     /* nearest op ahead at which homes must be right */
+    uint16_t access;      /* nearest op ahead with an address, before anything that ends a window */
     uint16_t flags_seen;  /* last op ahead that may look at the guest's flags before the next setf */
     uint16_t next_set[TCG_MAX_GLOBALS], next_get[TCG_MAX_GLOBALS];
 } Scan;
@@ -168,6 +169,12 @@ static void scan_op(Scan *s, const IrInsn *in)
     uint32_t t = ir_traits(in);
     bool jump = (t & IR_T_JUMP) || in->op == IR_block;
 
+    if (jump || (t & IR_T_END) || (in->op == IR_call && ((const TcgHelper *)(uintptr_t)in->imm)->flags != TCG_CALL_PURE)) {
+        s->access = 0;
+    } else if (t & IR_T_ADDR) {
+        s->e->next_access[s->n] = s->access;
+        s->access = (uint16_t)s->n;
+    }
     settle_hints(s, def);
     if ((t & (IR_T_FAULT | IR_T_GLOBALS | IR_T_EXIT)) || jump) {
         s->barrier = (uint16_t)s->n;

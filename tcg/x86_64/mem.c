@@ -1,13 +1,10 @@
 /*
- * Guest memory. In user mode an access is an operand of the instruction. In system mode the
- * TLB is compared inline and leaves r10 = guest address, r11 = addend, so that the access is
- * [r10 + r11]. A miss goes out of line to the slow path, which reads into the bounce
- * buffer and comes back with r10, r11 that address it; what writes is repeated on the buffer
- * and stored from there. So every op has one form of its access, whatever it does with it.
+ * Guest memory. In user mode an access is an operand of the instruction, in system mode too once
+ * tlb.c has put the addend in r11. So every op has one form of its access, whatever it does with it.
  */
 #include "tcg/x86_64/internal.h"
 
-static bool fold_address(X86Emit *e, const IrInsn *in, X86Mem *m)
+void x86_fold_address(X86Emit *e, const IrInsn *in, X86Mem *m)
 {
     bool native = in->op >= IR_native_m && in->op <= IR_native_xm;
     int64_t disp = native ? (int32_t)in->arg[4] : (int64_t)in->imm;
@@ -41,14 +38,50 @@ static bool fold_address(X86Emit *e, const IrInsn *in, X86Mem *m)
         disp = 0;
     }
     m->disp = (int32_t)disp;
-    return true;
+}
+
+/* Frees a scratch register: what lives there and is wanted by this op or later is spilled. */
+void x86_take_scratch(X86Emit *e, unsigned reg)
+{
+    IrRef ref = e->reg_val[reg];
+
+    if (ref != IR_NONE) {
+        if (e->val[ref].last >= e->n && e->val[ref].reg == reg) {
+            x86_spill(e, ref, false);
+        }
+        x86_lose_reg(e, reg);
+    }
+    x86_lock(e, reg);
+}
+
+/*
+ * A register for the sum of an address, locked: a scratch register that it is made of and that nothing else wants, or another; none
+ * of the set `avoid`. The caller unlocks the parts.
+ */
+unsigned x86_sum_register(X86Emit *e, const X86Mem *m, uint32_t avoid)
+{
+    const uint8_t parts[2] = { m->base, m->index };
+
+    for (unsigned n = 0; n < 2; n++) {
+        unsigned reg = parts[n];
+        if (reg != NO_REG && (e->scratch & ~avoid) >> reg & 1) {
+            IrRef ref = e->reg_val[reg];
+            if (ref != IR_NONE && e->val[ref].uses == 1) {
+                x86_lose_reg(e, reg); /* this address alone wants it */
+            } else {
+                x86_take_scratch(e, reg);
+            }
+            return reg;
+        }
+    }
+    return x86_alloc(e, false);
 }
 
 static X86Mem user_address(X86Emit *e, const IrInsn *in)
 {
     X86Mem m;
 
-    fold_address(e, in, &m);
+    x86_fold_address(e, in, &m);
     switch (in->aux2 >> IR_ADDR_SHIFT) {
     case IR_A32:
         m.a32 = m.base != NO_REG || m.index != NO_REG || m.disp < 0;
@@ -64,154 +97,20 @@ static X86Mem user_address(X86Emit *e, const IrInsn *in)
     return m;
 }
 
-/* Guest address into r10, whatever width. */
-static void linear_address(X86Emit *e, const IrInsn *in)
-{
-    X86Mem m;
-
-    fold_address(e, in, &m);
-    if (in->aux2 >> IR_ADDR_SHIFT == IR_A64) {
-        if (m.index == NO_REG && m.disp == 0 && m.base != NO_REG) {
-            x86_mov(&e->a, R10, m.base);
-        } else {
-            x86_rm(&e->a, 0x8d, W64, R10, &m);
-        }
-    } else {
-        x86_rm(&e->a, 0x8d, W32, R10, &m);
-        if (in->aux2 >> IR_ADDR_SHIFT == IR_A16) {
-            x86_rr(&e->a, 0xb7 | X_0F, W32, R10, R10);
-        }
-    }
-}
-
-/* Frees r10, r11 and r14: what lives there and is wanted by this op or later is spilled. */
-static void take_scratch(X86Emit *e, unsigned reg)
-{
-    IrRef ref = e->reg_val[reg];
-
-    if (ref != IR_NONE) {
-        if (e->val[ref].last >= e->n && e->val[ref].reg == reg) {
-            x86_spill(e, ref, false);
-        }
-        x86_lose_reg(e, reg);
-    }
-    x86_lock(e, reg);
-}
-
-static Cold *new_cold(X86Emit *e)
-{
-    Cold *c;
-
-    if (e->num_cold == MAX_COLD) {
-        x86_fail(e, TCG_EMIT_FULL, "no room");
-        return &e->cold[0];
-    }
-    c = &e->cold[e->num_cold++];
-    memset(c, 0, sizeof(*c));
-    c->flags_const = -1;
-    c->insn = (uint16_t)e->n;
-    return c;
-}
-
-/* Where an operand of the recipe is while the slow path begins. */
-static Opnd cold_operand(X86Emit *e, IrRef ref)
-{
-    const Val *v;
-
-    if (ref == IR_NONE || ir_is_inline(ref)) {
-        return (Opnd){ .kind = K_IMM, .imm = ref ? (uint64_t)ir_inline_value(ref) : 0 };
-    }
-    v = &e->val[ref];
-    if (v->reg != NO_REG) {
-        return (Opnd){ .kind = K_REG, .reg = v->reg };
-    }
-    return (Opnd){ .kind = K_MEM, .mem = v->spill != NO_SPILL
-                                             ? x86_spill_mem(e, v->spill)
-                                             : x86_state(e->guest->globals[v->global].offset) };
-}
-
-/* The slow path must find the guest's flags in the slot: notes how it can put them there. */
-static void cold_flags(X86Emit *e, Cold *c)
-{
-    if (e->in_slot) {
-        return;
-    }
-    if (ir_is_inline(e->guest_flags)) {
-        c->flags_const = (int32_t)ir_inline_value(e->guest_flags) & IR_FLAGS;
-    } else if (e->recipe.flags == e->guest_flags) {
-        c->recipe = e->recipe;
-        c->ra = cold_operand(e, e->recipe.a);
-        c->rb = cold_operand(e, e->recipe.b);
-    } else if (x86_flags_image(e, e->guest_flags, &c->image_mem, &c->slot_form)) {
-        c->image = true;
-    } else {
-        x86_fail(e, TCG_EMIT_UNSUPPORTED, "flags are nowhere"); /* lost: a mistake of ours */
-    }
-}
-
-static void cmp_tag(X86Emit *e, const IrInsn *in, uint32_t access, unsigned mmu)
-{
-    uint32_t bytes = 1u << (access & TCG_ACCESS_SIZE);
-    uint32_t keep = access & TCG_ACCESS_ALIGNED ? bytes - 1 : 0;
-    int64_t tlb = (int64_t)e->guest->runtime_offset +
-                  (int64_t)(offsetof(TcgRuntime, tlb) + mmu * sizeof(TcgTlb));
-    X86Mem mask = x86_state(tlb + (int64_t)offsetof(TcgTlb, mask));
-    X86Mem table = x86_state(tlb + (int64_t)offsetof(TcgTlb, table));
-    X86Mem end = { .base = R10, .index = NO_REG, .disp = (int32_t)(keep ? 0 : bytes - 1) };
-    bool write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
-    X86Mem tag = { .base = R11, .index = NO_REG, .disp = write ? 8 : 0 };
-    X86Mem addend = { .base = R11, .index = NO_REG, .disp = offsetof(TcgTlbEntry, addend) };
-    Asm *a = &e->a;
-
-    x86_mov(a, R11, R10);
-    x86_rr(a, 0xc1, W64, 5, R11);
-    x86_byte(a, e->guest->page_bits - 5u);
-    x86_rm(a, 0x23, W64, R11, &mask);
-    x86_rm(a, 0x03, W64, R11, &table);
-    if (end.disp) {
-        x86_rm(a, 0x8d, W64, R14, &end);
-    } else {
-        x86_mov(a, R14, R10);
-    }
-    x86_rr(a, 0x81, W64, 4, R14);
-    x86_i32(a, -(1u << e->guest->page_bits) | keep);
-    x86_rm(a, 0x3b, W64, R14, &tag);
-    /* The addend is read on the way: the miss reads it for nothing. */
-    x86_rm(a, 0x8b, W64, R11, &addend);
-}
-
 Access x86_access(X86Emit *e, const IrInsn *in, uint32_t access)
 {
     Access acc = { .cold = NULL };
+    bool vec = in->op == IR_ldv || in->op == IR_stv || in->op == IR_native_m || in->op == IR_native_st;
 
-    if (e->job->user) {
-        bool vec = in->op == IR_ldv || in->op == IR_stv || in->op == IR_native_m || in->op == IR_native_st;
-        if ((in->aux & IR_MEM_ALIGNED) && !(vec && in->w >= W128)) {
-            x86_unsupported(e, in); /* no host instruction checks this by itself */
-        }
-        acc.m = user_address(e, in);
-        x86_flags_for_fault(e);
-        x86_map_fault(e);
-        return acc;
+    if (!e->job->user) {
+        return x86_tlb_access(e, in, access);
     }
-    access |= (in->aux2 & IR_MMU_MASK) << TCG_ACCESS_MMU_SHIFT;
-    access |= in->aux & IR_MEM_ALIGNED ? TCG_ACCESS_ALIGNED : 0;
-    /* The address is read into r10 before r11 and r14 are taken from its operands. */
-    take_scratch(e, R10);
-    e->locked |= 1u << R10;
-    linear_address(e, in);
-    take_scratch(e, R11);
-    take_scratch(e, R14);
-    x86_clobber_flags(e);
-    acc.cold = new_cold(e);
-    acc.cold->access = access;
-    cold_flags(e, acc.cold);
-    cmp_tag(e, in, access, in->aux2 & IR_MMU_MASK);
-    acc.cold->jump = x86_jcc(&e->a, COND_NZ, NULL);
-    acc.cold->copy = e->a.p;
-    acc.m = (X86Mem){ .base = R10, .index = R11 };
-    e->locked &= ~(1u << R14);
-    e->past_fault = !(in->op >= IR_native && in->op <= IR_native_xm && (in->imm & TCG_NATIVE_FAULTS));
+    if ((in->aux & IR_MEM_ALIGNED) && !(vec && in->w >= W128)) {
+        x86_unsupported(e, in); /* no host instruction checks this by itself */
+    }
+    acc.m = user_address(e, in);
+    x86_flags_for_fault(e);
+    x86_map_fault(e);
     return acc;
 }
 
@@ -221,72 +120,6 @@ void x86_access_done(X86Emit *e, Access *acc)
     if (acc->cold) {
         acc->cold->copy_end = e->a.p;
         acc->cold->back = e->a.p;
-    }
-}
-
-static void store_const_flags(X86Emit *e, uint32_t v)
-{
-    X86Mem m = x86_state(e->guest->flags_offset);
-
-    x86_rm(&e->a, 0xc7, W32, 0, &m);
-    x86_i32(&e->a, v);
-}
-
-/* From an image as flags.c makes it. What is in the upper half of the slot stays there. */
-static void store_image_flags(X86Emit *e, const X86Mem *image, bool slot_form)
-{
-    X86Mem m = x86_state(e->guest->flags_offset);
-    Asm *a = &e->a;
-
-    x86_byte(a, 0x50); /* push rax */
-    x86_rm(a, 0xb7 | X_0F, W32, RAX, image);
-    if (!slot_form) {
-        x86_rr(a, 0xc0 | X_RM8, W8, 4, RAX); /* shl al, 3 */
-        x86_byte(a, 3);
-        x86_rr(a, 0xc1, W16, 0, RAX); /* rol ax, 8 */
-        x86_byte(a, 8);
-    }
-    x86_rm(a, 0x89, W32, RAX, &m);
-    x86_byte(a, 0x58);
-}
-
-static void emit_cold(X86Emit *e, Cold *c)
-{
-    const TcgThunks *t = e->job->thunks;
-    bool writes = c->access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
-
-    x86_patch(c->jump, e->a.p);
-    if (c->flags_const >= 0) {
-        store_const_flags(e, (uint32_t)c->flags_const);
-    } else if (c->image) {
-        store_image_flags(e, &c->image_mem, c->slot_form);
-    } else if (c->recipe.flags) {
-        x86_remake(&e->a, &c->recipe, c->ra, c->rb);
-        x86_call(&e->a, t->save_flags - e->job->rx);
-    }
-    /* Each call is followed by what it is for: thunks read it by their return address. */
-    e->n = c->insn;
-    x86_map_fault(e);
-    x86_mov_imm(&e->a, R11, c->access);
-    x86_call(&e->a, t->slow_load - e->job->rx);
-    if (!writes) {
-        x86_jmp(&e->a, c->copy);
-        return;
-    }
-    memcpy(e->a.p, c->copy, (size_t)(c->copy_end - c->copy));
-    e->a.p += c->copy_end - c->copy;
-    x86_call(&e->a, t->slow_store - e->job->rx);
-    x86_jmp(&e->a, c->back);
-}
-
-void x86_emit_cold(X86Emit *e)
-{
-    for (unsigned n = 0; n < e->num_cold && !e->failed; n++) {
-        if (!x86_room(&e->a, 512)) {
-            x86_fail(e, TCG_EMIT_FULL, "no room");
-            return;
-        }
-        emit_cold(e, &e->cold[n]);
     }
 }
 
@@ -628,16 +461,18 @@ void x86_op_fence(X86Emit *e, const IrInsn *in, const X86Row *row)
 }
 
 /* A bit index mod W: the instruction itself would reach beyond its operand. */
-static unsigned masked_index(X86Emit *e, const IrInsn *in)
+static unsigned masked_index(X86Emit *e, const IrInsn *in, const X86Mem *m)
 {
     unsigned from = x86_load(e, in->arg[2]), t;
+    bool address = m && (from == m->base || from == m->index);
 
-    /* r14 alone is free in system mode, where the address has been used already. */
-    t = !e->job->user && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
+    /* In system mode the address has a register already, and r11: there may be one left. */
+    t = !e->job->user && !address && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
     if (t == from) {
         x86_lose_reg(e, from);
     }
     x86_mov(&e->a, t, from);
+    e->locked &= t != from && !address && (e->scratch >> from & 1) ? ~(1u << from) : ~0u;
     x86_clobber_flags(e);
     x86_rr(&e->a, 0x83, W32, 4, t);
     x86_byte(&e->a, 8 * ir_width_bytes(in->w) - 1);
@@ -677,11 +512,11 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_preserve_flags(e, old_flags);
     }
     if (bits && !ir_is_inline(in->arg[2]) && e->job->user) {
-        index = masked_index(e, in);
+        index = masked_index(e, in, NULL);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
     if (bits && !ir_is_inline(in->arg[2]) && !e->job->user) {
-        index = masked_index(e, in);
+        index = masked_index(e, in, &acc.m);
     }
     if (!unary && index == NO_REG) {
         if (exchange || xadd) {
@@ -770,13 +605,16 @@ void x86_op_cmpxchg(X86Emit *e, const IrInsn *in, const X86Row *row)
         rn = not_rax(e, in->arg[3]);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
-    if (acc.m.base == RAX || acc.m.index == RAX || !e->job->user) {
-        unsigned t = e->job->user ? x86_alloc(e, false) : R10;
+    x86_lock(e, RAX);
+    if (acc.m.base == RAX || acc.m.index != NO_REG || !e->job->user) {
+        unsigned t = x86_sum_register(e, &acc.m, 1u << RAX | 1u << (e->job->user ? rn : R11));
         x86_rm(&e->a, 0x8d, acc.m.a32 ? W32 : W64, t, &acc.m);
+        e->locked &= ~(e->scratch & ((acc.m.base != NO_REG ? 1u << acc.m.base : 0) |
+                                     (acc.m.index != NO_REG ? 1u << acc.m.index : 0)));
+        e->locked |= 1u << t | 1u << RAX; /* one register has the address now */
         acc.m = (X86Mem){ .base = (uint8_t)t, .index = NO_REG };
     }
     if (!e->job->user) {
-        e->locked &= ~(1u << R11); /* one register has the address now */
         rn = not_rax(e, in->arg[3]);
     }
     held = e->reg_val[RAX];

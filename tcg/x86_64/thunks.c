@@ -326,7 +326,7 @@ static int scratch_frame(Thunk *k, bool store, bool size_only, uint32_t results)
 
 static void call_slow(Thunk *k, bool store, unsigned stack)
 {
-    uint32_t results = store ? 0 : 1u << R10 | 1u << R11;
+    uint32_t results = store ? 0 : 1u << R11;
     int frame = scratch_frame(k, true, true, results);
     X86Mem fn = store ? RT(k->e, slow_store) : RT(k->e, slow_load);
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
@@ -350,7 +350,7 @@ static void call_slow(Thunk *k, bool store, unsigned stack)
 static void make_slow(Thunk *k)
 {
     X86Mem vaddr = RT(k->e, access_vaddr), access = RT(k->e, access), self = RT(k->e, self);
-    X86Mem bounce = { .base = R10, .index = NO_REG,
+    X86Mem bounce = { .base = R11, .index = NO_REG,
                       .disp = (int32_t)(k->e->guest->runtime_offset + offsetof(TcgRuntime, bounce)) };
 
     k->t->slow_load = here(k);
@@ -359,9 +359,10 @@ static void make_slow(Thunk *k)
     add_rsp(k, -8);
     call_slow(k, false, 8);
     add_rsp(k, 8);
-    x86_rm(k->a, 0x8b, W64, R10, &self);
-    x86_rm(k->a, 0x8d, W64, R10, &bounce);
-    x86_mov_imm(k->a, R11, 0);
+    /* r10 + r11 is where the bytes are. */
+    x86_rm(k->a, 0x8b, W64, R11, &self);
+    x86_rm(k->a, 0x8d, W64, R11, &bounce);
+    x86_rr(k->a, 0x2b, W64, R11, R10);
     ret(k);
 
     k->t->slow_store = here(k);
