@@ -194,6 +194,22 @@ static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
     return true;
 }
 
+/*
+ * System mode: the flags of op n, which takes the load at e->n, must outlive the TLB compare of a later access. Then the loaded value
+ * had better be in a register: the flags can be made again from it.
+ */
+static bool flags_outlive_compare(const X86Emit *e, uint32_t n)
+{
+    const IrInsn *op = &e->ir->insns[n];
+    uint32_t access = e->next_access[e->n];
+    unsigned result = op->op == IR_add || op->op == IR_sub ? 1 : 0;
+
+    if (e->job->user || (!result && op->op != IR_cmp && op->op != IR_test)) {
+        return false;
+    }
+    return access > n && e->val[n << 2 | result].last >= access;
+}
+
 /* The load at e->n becomes an operand of a later op when nothing else wants it. */
 static bool fold_load(X86Emit *e, const IrInsn *in)
 {
@@ -225,6 +241,9 @@ static bool fold_load(X86Emit *e, const IrInsn *in)
         return false;
     }
     if ((op->arg[1] != ref && !compare) || (op->op == IR_mul && in->w == W8)) {
+        return false;
+    }
+    if (flags_outlive_compare(e, n2)) {
         return false;
     }
     keep_args(e, e->n, n2);
