@@ -164,7 +164,7 @@ static void keep_args(X86Emit *e, uint32_t n, uint32_t by)
 static bool same_access(const IrInsn *ld, const IrInsn *st)
 {
     return ld->arg[0] == st->arg[0] && ld->arg[1] == st->arg[1] && ld->imm == st->imm && ld->w == st->w &&
-           ld->aux == st->aux && ld->aux2 == st->aux2;
+           (ld->aux & ~IR_MEM_RMW) == st->aux && ld->aux2 == st->aux2;
 }
 
 /* load, operation, store to the same place: one instruction with a memory destination. */
