@@ -30,7 +30,7 @@ static const QClass *accel_class(Machine *m, const char *name, Error **errp)
     snprintf(full, sizeof(full), "%s-accel", name);
     klass = qschema_class(qom_schema(m->tree), full);
     if (!klass || klass->kind != QCLASS_ACCEL || klass->abstract) {
-        error_set(errp, "accelerator %s: is not known", name);
+        error_set(errp, "invalid accelerator %s", name);
         return NULL;
     }
     return klass;

@@ -64,7 +64,8 @@ typedef struct {
     uint64_t icount;            /* UINT64_MAX: not said */
 } BlockSnapshot;
 
-typedef enum { SNAPSHOT_CREATE, SNAPSHOT_APPLY, SNAPSHOT_DELETE } SnapshotOp;
+/* SHOW: a node that is only read shows the snapshot from now on. */
+typedef enum { SNAPSHOT_CREATE, SNAPSHOT_APPLY, SNAPSHOT_DELETE, SNAPSHOT_SHOW } SnapshotOp;
 
 /* All functions are coroutines' unless they say otherwise; those that are NULL mean what is said. */
 struct BlockDriver {
@@ -93,6 +94,7 @@ struct BlockDriver {
 
     bool (*create)(BlockNode *file, const BlockCreate *c, Error **errp); /* formats what is there; NULL: cannot */
     bool (*check)(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
+    bool (*make_empty)(BlockNode *n, Error **errp);                      /* what lies below shows; NULL: cannot */
     bool (*change_backing)(BlockNode *n, const char *file, const char *format, Error **errp);
     /* What lies below, by the image; free them. *file NULL: nothing. */
     void (*backing_name)(BlockNode *n, char **file, char **format);

@@ -387,6 +387,21 @@ static int CO_FN delete(Qcow2 *q, unsigned i)
     return r ? r : qcow2_sync(q);
 }
 
+static int CO_FN show(Qcow2 *q, const Snapshot *s)
+{
+    uint64_t covers = q->cluster_size << q->l2_bits, *l1;
+    uint32_t size = MAX(s->l1_size, MIN(div_round_up(s->info.disk_size, covers), MAX_L1_BYTES / 8));
+    int r = load_l1(q, s, size, &l1);
+
+    if (!r) {
+        g_free(q->l1);
+        q->l1 = l1;
+        q->l1_size = size;
+        q->n->length = s->info.disk_size;
+    }
+    return r;
+}
+
 static int CO_FN run_op(Qcow2 *q, SnapshotOp op, int i, const char *name)
 {
     int r = qcow2_set_dirty(q, true), r2;
@@ -403,32 +418,38 @@ static int CO_FN run_op(Qcow2 *q, SnapshotOp op, int i, const char *name)
     return r;
 }
 
+static const char *op_name(SnapshotOp op)
+{
+    static const char *const names[] = {"create", "apply", "delete", "show"};
+
+    return names[op];
+}
+
 bool CO_FN qcow2_snapshot(BlockNode *n, SnapshotOp op, const char *name, Error **errp)
 {
     Qcow2 *q = qcow2_of(n);
     IoRange all;
     int i, r;
 
-    if (n->read_only) {
-        return error_set(errp, "Device '%s' is read-only", node_what(n));
+    if (n->read_only != (op == SNAPSHOT_SHOW)) {
+        return error_set(errp, "Device '%s' is %sread-only", node_what(n), n->read_only ? "" : "not ");
     }
     if (q->has_data_file && op == SNAPSHOT_CREATE) {
         return error_set_errno(errp, ENOTSUP, "Could not create snapshot '%s'", name);
     }
     i = find_snapshot(q, name);
     if (op != SNAPSHOT_CREATE && i < 0) {
-        return error_set_errno(errp, ENOENT, "Could not %s snapshot '%s'", op == SNAPSHOT_APPLY ? "apply" : "delete", name);
+        return error_set_errno(errp, ENOENT, "Could not %s snapshot '%s'", op_name(op), name);
     }
     if (op == SNAPSHOT_CREATE && q->num_snapshots >= MAX_SNAPSHOTS) {
         return error_set(errp, "Could not create snapshot '%s': there are %u", name, q->num_snapshots);
     }
     io_range_lock(&q->ranges, &all, 0, UINT64_MAX, false);
     co_mutex_lock(&q->lock);
-    r = run_op(q, op, i, name);
+    r = op == SNAPSHOT_SHOW ? show(q, &q->snapshots[i]) : run_op(q, op, i, name);
     co_mutex_unlock(&q->lock);
     io_range_unlock(&q->ranges, &all);
-    return !r || error_set_errno(errp, -r, "Could not %s snapshot '%s'",
-                                 op == SNAPSHOT_CREATE ? "create" : op == SNAPSHOT_APPLY ? "apply" : "delete", name);
+    return !r || error_set_errno(errp, -r, "Could not %s snapshot '%s'", op_name(op), name);
 }
 
 BlockSnapshot *qcow2_snapshots(BlockNode *n, unsigned *num)
@@ -441,6 +462,31 @@ BlockSnapshot *qcow2_snapshots(BlockNode *n, unsigned *num)
     }
     *num = q->num_snapshots;
     return all;
+}
+
+/* All that the disk has of its own goes: what lies below shows. */
+bool CO_FN qcow2_make_empty(BlockNode *n, Error **errp)
+{
+    Qcow2 *q = qcow2_of(n);
+    g_autofree uint64_t *old = NULL;
+    IoRange all;
+    int r;
+
+    io_range_lock(&q->ranges, &all, 0, UINT64_MAX, false);
+    co_mutex_lock(&q->lock);
+    r = qcow2_set_dirty(q, true);
+    r = r ? r : qcow2_sync(q);
+    old = g_memdup2(q->l1, (size_t)(q->l1_size + 1) * 8);
+    r = r ? r : switch_l1(q, g_new0(uint64_t, q->l1_size + 1), q->l1_size, n->length);
+    r = r ? r : visit_tree(q, old, q->l1_size, -1, false);
+    r = r ? r : qcow2_sync(q);
+    if (!r && !q->lazy) {
+        r = qcow2_set_dirty(q, false);
+    }
+    n->write_gen++;
+    co_mutex_unlock(&q->lock);
+    io_range_unlock(&q->ranges, &all);
+    return !r || error_set_errno(errp, -r, "Could not empty '%s'", node_what(n));
 }
 
 /* ---- Resize ---- */
@@ -489,7 +535,8 @@ bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp)
     if (length < before) {
         uint64_t from = round_up(length, q->cluster_size);
 
-        r = from < before ? qcow2_discard(n, from, before - from) : 0;
+        r = node_write_zeroes(n, length, min_of(from, before) - length, 0); /* growing again must not show it */
+        r = r || from >= before ? r : qcow2_discard(n, from, before - from);
     }
     r = r ? r : set_length(q, length);
     if (!r && q->data && length != before) {

@@ -380,6 +380,7 @@ const BlockDriver block_driver_qcow2 = {
     .resize = qcow2_resize,
     .create = qcow2_create,
     .check = qcow2_check,
+    .make_empty = qcow2_make_empty,
     .change_backing = qcow2_change_backing,
     .backing_name = qcow2_backing_name,
     .snapshot = qcow2_snapshot,

@@ -256,6 +256,7 @@ void qcow2_free_snapshots(Qcow2 *q);
 bool CO_FN qcow2_snapshot(BlockNode *n, SnapshotOp op, const char *name, Error **errp);
 BlockSnapshot *qcow2_snapshots(BlockNode *n, unsigned *num);
 bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp);
+bool CO_FN qcow2_make_empty(BlockNode *n, Error **errp);
 /* L1 grows to at least so many entries. */
 int CO_FN qcow2_grow_l1(Qcow2 *q, uint64_t entries);
 

@@ -10,6 +10,7 @@
 
 #include "linux-user/linux-user.h"
 #include "target/i386/translate.h"
+#include "util/disas.h"
 #include "util/log.h"
 
 enum { MAX_INSNS = 64 };
@@ -19,11 +20,6 @@ bool user_code_init(UserProcess *p, Error **errp)
     TcgConfig config = { .guest = &x86_tcg_guest, .user = true, .code_size = p->config.code_size };
 
     p->cache = tcg_cache_new(&config, errp);
-    if (p->cache && log_enabled(LOG_OP | LOG_OUT_ASM | LOG_OP_OPT)) {
-        unsigned what = (log_enabled(LOG_OP) ? TCG_LOG_OP : 0) | (log_enabled(LOG_OUT_ASM) ? TCG_LOG_OUT_ASM : 0);
-
-        tcg_log(p->cache, stderr, what | (log_enabled(LOG_OP_OPT) ? TCG_LOG_OP_OPT : 0));
-    }
     return p->cache != NULL;
 }
 
@@ -87,6 +83,7 @@ typedef struct {
     uint64_t key;
 } Job;
 
+/* A region of one instruction is for one passage: nobody watches its page, which the instruction may be about to write to. */
 static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
 {
     UserThread *t = ((Job *)opaque)->t;
@@ -100,7 +97,7 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
     if (len > page + USER_PAGE - pc) {
         len = (unsigned)(page + USER_PAGE - pc);
     }
-    if (flags & MAP_WRITE) {
+    if ((flags & MAP_WRITE) && !(((Job *)opaque)->key & KEY_ONE_INSN)) {
         watch(p, page);
     }
     len -= (unsigned)user_copy(buf, (void *)(uintptr_t)pc, len);
@@ -108,6 +105,30 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
         t->fault_seen = t->fault_in_copy = false;
     }
     return len;
+}
+
+/* -d in_asm; without a disassembler, bytes. */
+static void log_code(UserThread *t, uint64_t pc, uint64_t end)
+{
+    FILE *f = log_begin();
+    char text[DISAS_TEXT_MAX];
+
+    if (!t->disas) {
+        t->disas = disas_new(64, NULL);
+    }
+    fprintf(f, "----------------\nIN: \n");
+    while (pc < end) {
+        unsigned n = t->disas ? disas_one(t->disas, (const uint8_t *)(uintptr_t)pc, end - pc, pc, text) : 0;
+
+        if (n) {
+            fputs(text, f);
+        } else {
+            fprintf(f, "0x%08" PRIx64 ":  %02x\n", pc, *(const uint8_t *)(uintptr_t)pc);
+        }
+        pc += n ? n : 1;
+    }
+    fputc('\n', f);
+    log_end(f);
 }
 
 static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opaque)
@@ -125,7 +146,9 @@ static bool front_end(IrRegion *r, const TcgKey *key, TcgBuilt *built, void *opa
     if (((x.end - 1) ^ x.pc) & USER_PAGE_MASK) {
         built->page2 = (x.end - 1) & USER_PAGE_MASK;
     }
-    log_item(LOG_IN_ASM, "IN: 0x%016" PRIx64 " %u bytes, %u instructions\n", x.pc, built->guest_size, x.num_insns);
+    if (log_enabled(LOG_IN_ASM) && log_in_filter(x.pc)) {
+        log_code(j->t, x.pc, x.end);
+    }
     return true;
 }
 

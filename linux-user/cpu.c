@@ -91,6 +91,7 @@ uint64_t x86_sys_interrupt(X86Cpu *cpu, uint64_t vector, uint64_t ip, uint64_t k
         x86_raise(cpu, EXC_GP, (uint32_t)(vector << 3 | 2));
     }
     user_current->exc_vector = kind == INT_1 ? EXC_DB : (unsigned)vector;
+    user_current->exc_error = 0;
     user_current->trap = true;
     user_cpu_go(cpu, ip);
     return 0;

@@ -65,7 +65,7 @@ static bool on_fault(UserThread *t, int sig, siginfo_t *info, ucontext_t *uc)
         return false;
     }
     if (lifted) {
-        t->one_insn = t->store_again = true; /* what runs may be what was written */
+        t->one_insn = true; /* what runs may be what was written */
     } else if (t->cpu->rt.exit_reason != TCG_EXIT_POLL) {
         note_fault(t, info, regs);
     }
@@ -131,7 +131,7 @@ static void exception_info(UserThread *t, siginfo_t *info)
         info->si_addr = (void *)(uintptr_t)rip;
         break;
     case EXC_DB:
-        *info = (siginfo_t){ .si_signo = SIGTRAP, .si_code = t->cpu->st.eflags & FL_TF ? TRAP_TRACE : TRAP_BRKPT };
+        *info = (siginfo_t){ .si_signo = SIGTRAP, .si_code = t->exc_error ? TRAP_TRACE : TRAP_BRKPT };
         info->si_addr = (void *)(uintptr_t)rip;
         break;
     case EXC_BP:

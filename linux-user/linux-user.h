@@ -92,6 +92,7 @@ typedef struct UserThread {
     UserProcess *p;
     X86Cpu *cpu;
     TcgContext *ctx;
+    struct Disas *disas;               /* of -d in_asm, made when needed */
     UserSignals *signals;
     struct UserThread *next;           /* UserProcess.threads_lock */
     pid_t tid;
@@ -110,7 +111,6 @@ typedef struct UserThread {
     bool trap;                         /* INT3 and the like: rip is after it */
     bool fault_seen;                   /* the rest is of a host fault */
     bool fault_in_copy;                /* it was in user_copy: an error of the caller's */
-    bool store_again;                  /* a lifted store is done alone */
     siginfo_t fault_info;
     uint64_t fault_trap, fault_err, fault_cr2;
     uint64_t last_lift;                /* page of the last lift without effect: see fault.c */

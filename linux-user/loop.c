@@ -64,6 +64,7 @@ static void run(UserThread *t, uint64_t key)
 {
     X86Cpu *cpu = t->cpu;
     uint64_t pc = cpu->st.rip;
+    TcgExitReason reason;
     TcgRegion *r;
 
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
@@ -76,7 +77,11 @@ static void run(UserThread *t, uint64_t key)
     }
     connect(t, r, key);
     t->slot = NULL;
-    switch (tcg_enter(t->p->cache, cpu, r)) {
+    reason = tcg_enter(t->p->cache, cpu, r);
+    if ((key & KEY_ONE_INSN) && ((map_get(&t->p->map, pc) | map_get(&t->p->map, pc + 14)) & MAP_WRITE)) {
+        tcg_invalidate(t->p->cache, pc, pc + 1); /* made without watching the page */
+    }
+    switch (reason) {
     case TCG_EXIT_LINK:
         t->slot = cpu->rt.exit_slot;
         user_cpu_go(cpu, cpu->rt.exit_pc);
@@ -86,6 +91,7 @@ static void run(UserThread *t, uint64_t key)
         t->one_insn = cpu->rt.exit_code == LEAVE_ONE_INSN;
         if (cpu->rt.exit_code == LEAVE_STEP && (key & KEY_TF)) {
             t->exc_vector = EXC_DB;
+            t->exc_error = 1; /* a single step */
             t->trap = true;
         }
         x86_update_key(cpu);
@@ -137,7 +143,7 @@ void user_loop(UserThread *t)
         if (!begin(t)) {
             continue;
         }
-        key = cpu->key | KEY_USER | (t->one_insn ? KEY_ONE_INSN : 0);
+        key = (cpu->key & ~(uint64_t)KEY_AC_CHECK) | KEY_USER | (t->one_insn ? KEY_ONE_INSN : 0);
         if ((key & ~(uint64_t)KEY_ONE_INSN) != last_key) {
             tcg_forget(t->p->cache, cpu); /* what is found by address alone is of one mode */
             last_key = key & ~(uint64_t)KEY_ONE_INSN;

@@ -271,35 +271,49 @@ int64_t sys_brk(UserThread *t, const uint64_t a[6])
     return (int64_t)now;
 }
 
-/* Calls about a range: those about ours are answered as about no memory. */
-static int64_t on_guest(UserThread *t, uint64_t nr, const uint64_t a[6], bool changes)
+/*
+ * Advice for a range goes to what is the guest's of it; with a hole the answer is ENOMEM, as the kernel's, which goes on behind
+ * it. Advice that changes what is in memory changes code.
+ */
+int64_t sys_madvise(UserThread *t, const uint64_t a[6])
 {
     UserProcess *p = t->p;
-    uint64_t size = page_up(a[1]), end = a[0] + size;
-    int64_t r;
+    uint64_t size = page_up(a[1]), end = a[0] + size, at = a[0];
+    bool changes = a[2] == MADV_DONTNEED || a[2] == MADV_REMOVE || a[2] == MADV_FREE || a[2] == 24 /* MADV_DONTNEED_LOCKED */;
+    int64_t r = 0, hole = 0;
 
-    if ((a[0] & ~USER_PAGE_MASK) || size < a[1] || !in_range(a[0], size)) {
-        return user_syscall(&t->attention, nr, a); /* wrong for the kernel as well */
+    if ((at & ~USER_PAGE_MASK) || size < a[1] || !in_range(at, size) || !size) {
+        return user_syscall(&t->attention, SYS_madvise, a); /* wrong for the kernel as well */
     }
-    if (!map_all(&p->map, a[0], end, MAP_VALID)) {
-        return -ENOMEM;
+    while (at < end && r == 0) {
+        uint64_t next = valid_end(p, at, end), b[6] = { at, next - at, a[2], 0, 0, 0 };
+        uint8_t flags;
+
+        if (next > at) {
+            r = user_syscall(&t->attention, SYS_madvise, b);
+        }
+        at = map_run(&p->map, next, end, &flags);
+        hole = next < end ? -ENOMEM : hole;
     }
-    r = user_syscall(&t->attention, nr, a);
     if (changes) {
         user_lift_range(p, a[0], size);
         drop_code(p, a[0], end);
     }
-    return r;
-}
-
-int64_t sys_madvise(UserThread *t, const uint64_t a[6])
-{
-    return on_guest(t, SYS_madvise, a, a[2] == MADV_DONTNEED || a[2] == MADV_REMOVE || a[2] == MADV_FREE);
+    return r ? r : hole;
 }
 
 int64_t sys_remap_file_pages(UserThread *t, const uint64_t a[6])
 {
-    return on_guest(t, SYS_remap_file_pages, a, true);
+    UserProcess *p = t->p;
+    int64_t r;
+
+    if (!in_range(a[0], page_up(a[1])) || !map_all(&p->map, a[0], a[0] + page_up(a[1]), MAP_VALID)) {
+        return -EINVAL;
+    }
+    r = user_syscall(&t->attention, SYS_remap_file_pages, a);
+    user_lift_range(p, a[0], a[1]);
+    drop_code(p, a[0], a[0] + page_up(a[1]));
+    return r;
 }
 
 /* System V shared memory ---------------------------------------------------------------- */

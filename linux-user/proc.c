@@ -121,6 +121,7 @@ static void print_maps(UserThread *t, FILE *out)
             if (!(flags & MAP_VALID)) {
                 continue;
             }
+            next = at < p->brk_start && next > p->brk_start ? p->brk_start : next; /* one area for the host */
             part.start = at;
             part.end = next;
             part.offset += host.inode ? at - host.start : 0;

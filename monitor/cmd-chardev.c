@@ -155,13 +155,14 @@ static struct json_object *backend_props(QCallContext *cc, const ChardevBackend 
 bool qmp_chardev_add(QCallContext *cc, const ChardevAddArgs *args, ChardevReturn **ret, Error **errp)
 {
     const char *kind = qtype_enum_name(&qtype_ChardevBackendKind, args->backend->type);
+    bool exists = chardev_find(monitor_tree(cc), args->id);
     struct json_object *props = backend_props(cc, args->backend);
     Chardev *c = chardev_new(monitor_set(cc)->chardevs, args->id, kind, props, false, false, errp);
     char *name;
 
     json_object_put(props);
     if (!c) {
-        return false;
+        return exists ? false : error_prepend(errp, "Failed to add chardev '%s': ", args->id);
     }
     *ret = q_calloc(1, sizeof(**ret));
     name = chardev_filename(c);

@@ -139,10 +139,10 @@ bool qmp_getfd(QCallContext *cc, const GetfdArgs *args, Error **errp)
 
 bool qmp_closefd(QCallContext *cc, const ClosefdArgs *args, Error **errp)
 {
-    int fd = monitors_take_fd(monitor_set(cc), args->fdname, errp);
+    int fd = monitors_take_fd(monitor_set(cc), args->fdname, NULL);
 
     if (fd < 0) {
-        return false;
+        return error_set(errp, "File descriptor named '%s' not found", args->fdname);
     }
     close(fd);
     return true;

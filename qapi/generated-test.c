@@ -153,10 +153,11 @@ static void test_conf(void)
 
 static void test_introspection(void)
 {
-    struct json_object *all = qintrospect_all(s), *qmp = qintrospect_qmp(s, true), *back = NULL;
-    g_autofree char *text = qjson_text(all, true);
+    struct json_object *qmp = qintrospect_qmp(s, true), *back = NULL;
+    QBuf all = { 0 };
 
-    g_assert_true(qjson_parse(text, strlen(text), &back, &error_abort));
+    qintrospect_all(s, &all);
+    g_assert_true(qjson_parse(all.data, all.len, &back, &error_abort));
     g_assert_cmpuint(json_object_array_length(qmp), >=, s->num_commands + s->num_events);
     for (uint32_t i = 0; i < s->num_classes; i++) {
         QBuf help = { 0 };
@@ -168,7 +169,7 @@ static void test_introspection(void)
         }
         qbuf_finish(&help);
     }
-    json_object_put(all);
+    qbuf_finish(&all);
     json_object_put(qmp);
     json_object_put(back);
 }

@@ -1,4 +1,5 @@
-/* The document of -introspect: everything the tables tell. See qapi/introspect.h. */
+/* The document of -introspect: everything the tables tell, written as text at once. See qapi/introspect.h. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "qapi/introspect-item.h"
@@ -8,277 +9,351 @@
 
 static const char *const class_kinds[] = { "object", "device", "bus", "machine", "accel", "cpu", "chardev", "other" }; /* QClassKind */
 
-static struct json_object *str(const char *s)
+/* ---- JSON by hand: what was written last says whether a comma is due ---- */
+
+static void comma(QBuf *b)
 {
-    return json_object_new_string(s);
+    char last = b->len ? b->data[b->len - 1] : '[';
+
+    if (last != '[' && last != '{' && last != '\n' && last != ' ') {
+        qbuf_str(b, ", ");
+    }
 }
 
-static void add_str(struct json_object *o, const char *key, const char *s)
+static void key(QBuf *b, const char *name)
+{
+    comma(b);
+    qjson_write_string(b, name);
+    qbuf_str(b, ": ");
+}
+
+static void open_list(QBuf *b, const char *name)
+{
+    key(b, name);
+    qbuf_char(b, '[');
+}
+
+static void add_str(QBuf *b, const char *name, const char *s)
 {
     if (s) {
-        qjson_add(o, key, str(s));
+        key(b, name);
+        qjson_write_string(b, s);
     }
 }
 
-static void add_flag(struct json_object *o, const char *key, bool set)
+static void add_element(QBuf *b, const char *s)
+{
+    comma(b);
+    qjson_write_string(b, s);
+}
+
+static void add_flag(QBuf *b, const char *name, bool set)
 {
     if (set) {
-        qjson_add(o, key, json_object_new_boolean(true));
+        key(b, name);
+        qbuf_str(b, "true");
     }
 }
 
-static struct json_object *item(const QItem *i)
+static void add_number(QBuf *b, const char *name, uint64_t n)
 {
-    static const char *const stability[] = { "stable", "unstable", "deprecated" };
-    struct json_object *o = json_object_new_object();
-
-    add_str(o, "name", i->name);
-    add_str(o, "doc", i->doc);
-    add_str(o, "since", i->since);
-    add_str(o, "stability", stability[i->stability <= STABILITY_DEPRECATED ? i->stability : STABILITY_UNSTABLE]);
-    add_str(o, "instead", i->instead);
-    qitem_add_features(o, i);
-    return o;
+    key(b, name);
+    qbuf_printf(b, "%" PRIu64, n);
 }
 
-static struct json_object *scalar(const QType *t, QScalar v)
+/* ---- Items ---- */
+
+static const char *const stabilities[] = { "stable", "unstable", "deprecated" };
+
+static void add_features(QBuf *b, const QItem *i)
+{
+    const char *stability = i->stability == STABILITY_STABLE ? NULL : stabilities[i->stability];
+
+    if (!stability && (!i->features || !*i->features)) {
+        return;
+    }
+    open_list(b, "features");
+    for (const char *const *f = i->features; f && *f; f++) {
+        if (!stability || strcmp(*f, stability)) {
+            add_element(b, *f);
+        }
+    }
+    if (stability) {
+        add_element(b, stability);
+    }
+    qbuf_char(b, ']');
+}
+
+/* Opens the object of an item. */
+static void item(QBuf *b, const QItem *i)
+{
+    comma(b);
+    qbuf_char(b, '{');
+    add_str(b, "name", i->name);
+    add_str(b, "doc", i->doc);
+    add_str(b, "since", i->since);
+    add_str(b, "stability", stabilities[i->stability <= STABILITY_DEPRECATED ? i->stability : STABILITY_UNSTABLE]);
+    add_str(b, "instead", i->instead);
+    add_features(b, i);
+}
+
+static void scalar(QBuf *b, const char *name, const QType *t, QScalar v)
 {
     t = t->kind == QK_ARRAY || t->kind == QK_LIST ? t->element : t;
+    key(b, name);
     if (t->kind == QK_NUMBER) {
-        return json_object_new_double(v.d);
+        struct json_object *j = json_object_new_double(v.d);
+
+        qjson_write(b, j, false, false);
+        json_object_put(j);
+    } else if (t->kind == QK_BOOL) {
+        qbuf_str(b, v.i ? "true" : "false");
+    } else if (t->kind == QK_ENUM) {
+        const char *value = qtype_enum_name(t, v.i);
+
+        value ? qjson_write_string(b, value) : qbuf_str(b, "null");
+    } else if (t->kind == QK_INT && !t->is_signed) {
+        qbuf_printf(b, "%" PRIu64, v.u);
+    } else {
+        qbuf_printf(b, "%" PRId64, v.i);
     }
-    if (t->kind == QK_BOOL) {
-        return json_object_new_boolean(v.i);
-    }
-    if (t->kind == QK_ENUM) {
-        const char *name = qtype_enum_name(t, v.i);
-        return name ? str(name) : NULL;
-    }
-    return t->kind == QK_INT && !t->is_signed && v.u > INT64_MAX ? json_object_new_uint64(v.u)
-                                                                 : json_object_new_int64(v.i);
 }
 
-static struct json_object *member(const QMember *m)
+/* Opens the object of a member. */
+static void member(QBuf *b, const QMember *m)
 {
-    struct json_object *o = item(&m->item), *def = NULL;
-
-    add_str(o, "type", m->type->item.name);
-    add_flag(o, "required", m->required);
-    if (qmember_default(m, &def)) {
-        qjson_add(o, "default", def);
+    item(b, &m->item);
+    add_str(b, "type", m->type->item.name);
+    add_flag(b, "required", m->required);
+    if (m->default_text && !m->default_is_expr) { /* which is JSON */
+        key(b, "default");
+        qbuf_str(b, m->default_text);
     } else {
-        add_str(o, "default-expression", m->default_text);
+        add_str(b, "default-expression", m->default_text);
     }
     if (m->has_min) {
-        qjson_add(o, "min", scalar(m->type, m->min));
+        scalar(b, "min", m->type, m->min);
     }
     if (m->has_max) {
-        qjson_add(o, "max", scalar(m->type, m->max));
+        scalar(b, "max", m->type, m->max);
     }
-    add_str(o, "unit", m->unit);
-    add_str(o, "alias", m->alias);
-    add_flag(o, "settable", m->settable);
-    add_flag(o, "inherited", m->inherited);
-    return o;
+    add_str(b, "unit", m->unit);
+    add_str(b, "alias", m->alias);
+    add_flag(b, "settable", m->settable);
+    add_flag(b, "inherited", m->inherited);
 }
 
-static struct json_object *members(const QType *t)
+/* parent: members that are its are left out; NULL: none are. */
+static void members(QBuf *b, const char *name, const QType *t, const QType *parent)
 {
-    struct json_object *list = json_object_new_array();
-
+    open_list(b, name);
     for (uint32_t i = 0; t && i < t->num_members; i++) {
-        json_object_array_add(list, member(&t->members[i]));
+        const QMember *m = &t->members[i], *up = parent && m->inherited ? qtype_member(parent, m->item.name) : NULL;
+        const char *mine = m->default_text ? m->default_text : "";
+
+        if (!up || up->required != m->required || strcmp(up->default_text ? up->default_text : "", mine)) {
+            member(b, m);
+            qbuf_char(b, '}');
+        }
     }
-    return list;
+    qbuf_char(b, ']');
 }
 
-static struct json_object *state_members(const QType *t)
+static void state_members(QBuf *b, const QType *t)
 {
     static const char *const resets[] = { "value", "keep", "cold-only", "from-conf" };
-    struct json_object *list = json_object_new_array();
 
+    open_list(b, "state");
     for (uint32_t i = 0; i < t->num_members; i++) {
         const QMember *m = &t->members[i];
-        struct json_object *o = member(m);
         bool has_value = m->reset == RESET_VALUE || m->reset == RESET_COLD_ONLY;
         bool scalar_kind = m->type->kind <= QK_NUMBER || m->type->kind == QK_ENUM || m->type->kind == QK_TIMER;
 
-        add_str(o, "reset", m->reset <= RESET_FROM_CONF ? resets[m->reset] : NULL);
+        member(b, m);
+        add_str(b, "reset", m->reset <= RESET_FROM_CONF ? resets[m->reset] : NULL);
         if (has_value && scalar_kind) {
-            qjson_add(o, "reset-value", scalar(m->type, m->reset_value));
+            scalar(b, "reset-value", m->type, m->reset_value);
         }
-        qjson_add(o, "state-since", json_object_new_int64(m->state_since));
-        add_flag(o, "conditional", m->present_if);
-        json_object_array_add(list, o);
+        add_number(b, "state-since", m->state_since);
+        add_flag(b, "conditional", m->present_if);
+        qbuf_char(b, '}');
     }
-    return list;
+    qbuf_char(b, ']');
 }
 
-static struct json_object *type_entry(const QType *t)
+static void branches(QBuf *b, const QType *t)
+{
+    open_list(b, "branches");
+    for (uint32_t i = 0; i < t->num_branches; i++) {
+        comma(b);
+        qbuf_char(b, '{');
+        add_str(b, "name", t->branches[i].name);
+        add_str(b, "type", t->branches[i].type ? t->branches[i].type->item.name : NULL);
+        qbuf_char(b, '}');
+    }
+    qbuf_char(b, ']');
+}
+
+static void type_entry(QBuf *b, const QType *t)
 {
     static const char *const kinds[] = { "bool", "int", "number", "str", "any", "null", "enum", "struct", "union",
                                          "alternate", "list", "ref", "array", "buffer", "timer", "ramblock" };
-    struct json_object *o = item(&t->item), *list = json_object_new_array();
 
-    add_str(o, "kind", kinds[t->kind]);
+    item(b, &t->item);
+    add_str(b, "kind", kinds[t->kind]);
     if (t->kind == QK_STRUCT || t->kind == QK_UNION) {
-        qjson_add(o, "members", members(t));
+        members(b, "members", t, NULL);
     }
-    for (uint32_t i = 0; i < t->num_values; i++) {
-        json_object_array_add(list, item(&t->values[i].item));
-    }
-    for (uint32_t i = 0; i < t->num_branches; i++) {
-        struct json_object *b = qjson_add(json_object_new_object(), "name", str(t->branches[i].name));
-        add_str(b, "type", t->branches[i].type ? t->branches[i].type->item.name : NULL);
-        json_object_array_add(list, b);
-    }
-    if (json_object_array_length(list)) {
-        qjson_add(o, t->num_values ? "values" : "branches", list);
-    } else {
-        json_object_put(list);
+    if (t->num_values) {
+        open_list(b, "values");
+        for (uint32_t i = 0; i < t->num_values; i++) {
+            item(b, &t->values[i].item);
+            qbuf_char(b, '}');
+        }
+        qbuf_char(b, ']');
+    } else if (t->num_branches) {
+        branches(b, t);
     }
     if (t->kind == QK_UNION) {
-        add_str(o, "tag", t->members[t->tag_member].item.name);
+        add_str(b, "tag", t->members[t->tag_member].item.name);
     }
-    add_str(o, "element", t->element ? t->element->item.name : NULL);
+    add_str(b, "element", t->element ? t->element->item.name : NULL);
     if (t->rest) {
-        struct json_object *rest = json_object_new_object();
-
-        add_str(rest, "class-named-by", t->members[t->rest->tag_member].item.name);
-        add_str(rest, "kind", class_kinds[t->rest->class_kind]);
-        qjson_add(o, "rest", rest);
+        key(b, "rest");
+        qbuf_char(b, '{');
+        add_str(b, "class-named-by", t->members[t->rest->tag_member].item.name);
+        add_str(b, "kind", class_kinds[t->rest->class_kind]);
+        qbuf_char(b, '}');
     }
-    return o;
 }
 
-static struct json_object *phases(uint32_t set)
+static void phases(QBuf *b, uint32_t set)
 {
     static const char *const names[] = { "config", "machine", "running", "paused" };
-    struct json_object *list = json_object_new_array();
 
+    open_list(b, "phases");
     for (unsigned i = 0; i < 4; i++) {
         if (set >> i & 1) {
-            json_object_array_add(list, str(names[i]));
+            add_element(b, names[i]);
         }
     }
-    return list;
+    qbuf_char(b, ']');
 }
 
-static struct json_object *command_entry(const QCommand *c)
+static void command_entry(QBuf *b, const QCommand *c)
 {
-    struct json_object *o = item(&c->item);
-
-    add_str(o, "arguments", c->args ? c->args->item.name : NULL);
+    item(b, &c->item);
+    add_str(b, "arguments", c->args ? c->args->item.name : NULL);
     if (c->args) {
-        qjson_add(o, "members", members(c->args));
+        members(b, "members", c->args, NULL);
     }
-    add_str(o, "returns", c->ret ? c->ret->item.name : NULL);
-    qjson_add(o, "phases", phases(c->phases));
-    add_flag(o, "allow-oob", c->allow_oob);
-    add_flag(o, "no-reply", c->no_reply);
-    add_str(o, "hmp", c->hmp_name);
-    add_str(o, "example", c->example);
-    return o;
+    add_str(b, "returns", c->ret ? c->ret->item.name : NULL);
+    phases(b, c->phases);
+    add_flag(b, "allow-oob", c->allow_oob);
+    add_flag(b, "no-reply", c->no_reply);
+    add_str(b, "hmp", c->hmp_name);
+    add_str(b, "hmp-usage", c->hmp_args);
+    add_str(b, "example", c->example);
 }
 
-static struct json_object *event_entry(const QEvent *e)
+static void event_entry(QBuf *b, const QEvent *e)
 {
-    struct json_object *o = item(&e->item);
-
-    qjson_add(o, "members", members(e->args));
+    item(b, &e->item);
+    members(b, "members", e->args, NULL);
     if (e->rate_limit_ns) {
-        qjson_add(o, "rate-limit-ns", json_object_new_int64(e->rate_limit_ns));
+        add_number(b, "rate-limit-ns", e->rate_limit_ns);
     }
-    return o;
 }
 
-static void add_compat(struct json_object *o, const QClass *c)
+static void add_compat(QBuf *b, const QClass *c)
 {
-    struct json_object *list;
-
-    if (!c->num_compat) {
-        return;
-    }
-    list = json_object_new_array();
+    open_list(b, "compat");
     for (uint32_t i = 0; i < c->num_compat; i++) {
-        struct json_object *e = json_object_new_object();
-        add_str(e, "class", c->compat[i].class_name);
-        add_str(e, "property", c->compat[i].property);
-        add_str(e, "value", c->compat[i].value);
-        json_object_array_add(list, e);
+        comma(b);
+        qbuf_char(b, '{');
+        add_str(b, "class", c->compat[i].class_name);
+        add_str(b, "property", c->compat[i].property);
+        add_str(b, "value", c->compat[i].value);
+        qbuf_char(b, '}');
     }
-    qjson_add(o, "compat", list);
+    qbuf_char(b, ']');
 }
 
-static struct json_object *class_entry(const QClass *c)
+static void class_entry(QBuf *b, const QClass *c)
 {
-    struct json_object *o = item(&c->item), *interfaces = json_object_new_array();
-
-    add_str(o, "parent", c->parent ? c->parent->item.name : NULL);
-    add_str(o, "kind", class_kinds[c->kind <= QCLASS_OTHER ? c->kind : QCLASS_OTHER]);
-    add_flag(o, "abstract", c->abstract);
-    add_flag(o, "user-creatable", c->user_creatable);
-    add_flag(o, "hotpluggable", c->hotpluggable);
+    item(b, &c->item);
+    add_str(b, "parent", c->parent ? c->parent->item.name : NULL);
+    add_str(b, "kind", class_kinds[c->kind <= QCLASS_OTHER ? c->kind : QCLASS_OTHER]);
+    add_flag(b, "abstract", c->abstract);
+    add_flag(b, "user-creatable", c->user_creatable);
+    add_flag(b, "hotpluggable", c->hotpluggable);
+    open_list(b, "interfaces");
     for (const char *const *i = c->interfaces; i && *i; i++) {
-        json_object_array_add(interfaces, str(*i));
+        add_element(b, *i);
     }
-    qjson_add(o, "interfaces", interfaces);
-    add_str(o, "category", c->category);
-    add_str(o, "bus", c->bus);
-    add_str(o, "alias", c->alias);
-    qjson_add(o, "config", members(c->conf));
-    qjson_add(o, "control", members(c->control));
-    qjson_add(o, "info", members(c->info));
+    qbuf_char(b, ']');
+    add_str(b, "category", c->category);
+    add_str(b, "bus", c->bus);
+    add_str(b, "alias", c->alias);
+    members(b, "config", c->parent && c->conf == c->parent->conf ? NULL : c->conf, c->parent ? c->parent->conf : NULL);
+    members(b, "control", c->control, NULL);
+    members(b, "info", c->info, NULL);
     if (c->state) {
-        qjson_add(o, "state", state_members(c->state));
-        qjson_add(o, "state-version", json_object_new_int64(c->state_version));
+        state_members(b, c->state);
+        add_number(b, "state-version", c->state_version);
     }
-    add_compat(o, c);
-    return o;
+    if (c->num_compat) {
+        add_compat(b, c);
+    }
 }
 
-static struct json_object *option_entry(const QOption *q)
+static void option_entry(QBuf *b, const QOption *q)
 {
-    struct json_object *o = item(&q->item);
-
-    add_str(o, "group", q->group);
-    add_str(o, "usage", q->args_text);
-    add_str(o, "arguments", q->args ? q->args->item.name : NULL);
-    add_str(o, "implied-key", q->implied_key);
-    add_str(o, "example", q->example);
-    add_flag(o, "repeatable", q->repeatable);
-    add_str(o, "config-group", q->config_group);
-    add_str(o, "sugar", q->sugar);
-    return o;
+    item(b, &q->item);
+    add_str(b, "group", q->group);
+    add_str(b, "usage", q->args_text);
+    add_str(b, "arguments", q->args ? q->args->item.name : NULL);
+    add_str(b, "implied-key", q->implied_key);
+    add_str(b, "example", q->example);
+    add_flag(b, "repeatable", q->repeatable);
+    add_str(b, "config-group", q->config_group);
+    add_str(b, "sugar", q->sugar);
 }
 
-static struct json_object *hmp_entry(const QHmp *h)
+static void hmp_entry(QBuf *b, const QHmp *h)
 {
-    struct json_object *o = item(&h->item);
-
-    add_str(o, "usage", h->args);
-    qjson_add(o, "phases", phases(h->phases));
-    return o;
+    item(b, &h->item);
+    add_str(b, "usage", h->args);
+    add_str(b, "arguments", h->args_type ? h->args_type->item.name : NULL);
+    if (h->args_type) {
+        members(b, "members", h->args_type, NULL);
+    }
+    phases(b, h->phases);
 }
 
-/* {"KEY": [ENTRY(s->FIELD[i]), ...]} */
-#define ADD_LIST(o, s, key, field, entry) do {                              \
-        struct json_object *list_ = json_object_new_array();               \
+/* "NAME": [ENTRY(s->FIELD[i]), ...], each on a line */
+#define ADD_LIST(b, s, name, field, entry) do {                             \
+        open_list(b, name);                                                 \
         for (uint32_t i_ = 0; i_ < (s)->num_##field; i_++) {                \
-            json_object_array_add(list_, entry((s)->field[i_]));            \
+            qbuf_str(b, i_ ? ",\n" : "\n");                                 \
+            entry(b, (s)->field[i_]);                                       \
+            qbuf_char(b, '}');                                              \
         }                                                                   \
-        qjson_add(o, key, list_);                                           \
+        qbuf_str(b, "\n]");                                                 \
     } while (0)
 
-struct json_object *qintrospect_all(const QSchema *s)
+void qintrospect_all(const QSchema *s, QBuf *out)
 {
-    struct json_object *o = json_object_new_object();
+    QBuf b = { 0 };
 
-    ADD_LIST(o, s, "types", types, type_entry);
-    ADD_LIST(o, s, "commands", commands, command_entry);
-    ADD_LIST(o, s, "events", events, event_entry);
-    ADD_LIST(o, s, "classes", classes, class_entry);
-    ADD_LIST(o, s, "options", options, option_entry);
-    ADD_LIST(o, s, "hmp", hmp, hmp_entry);
-    return o;
+    qbuf_char(&b, '{');
+    ADD_LIST(&b, s, "types", types, type_entry);
+    ADD_LIST(&b, s, "commands", commands, command_entry);
+    ADD_LIST(&b, s, "events", events, event_entry);
+    ADD_LIST(&b, s, "classes", classes, class_entry);
+    ADD_LIST(&b, s, "options", options, option_entry);
+    ADD_LIST(&b, s, "hmp", hmp, hmp_entry);
+    qbuf_str(&b, "}\n");
+    qbuf_add(out, b.data, b.len);
+    qbuf_finish(&b);
 }

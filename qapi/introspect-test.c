@@ -172,8 +172,15 @@ static void test_options(void)
 
 static void test_all(void)
 {
-    g_autofree char *text = take_text(qintrospect_all(&schema));
+    QBuf b = { 0 };
+    struct json_object *whole;
+    g_autofree char *text = NULL;
 
+    qintrospect_all(&schema, &b);
+    text = g_strdup(b.data);
+    qbuf_finish(&b);
+    g_assert_true(qjson_parse(text, strlen(text), &whole, NULL));
+    json_object_put(whole);
     g_assert_nonnull(strstr(text, "\"default-expression\": \"index ? 1 : 2\""));
     g_assert_nonnull(strstr(text, "\"name\": \"get\", \"doc\": \"Gets.\", \"since\": \"1.0\", \"stability\": \"deprecated\", "
                                   "\"instead\": \"take\""));

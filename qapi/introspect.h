@@ -26,8 +26,11 @@ struct json_object *qintrospect_device(const QSchema *s, const char *name, Error
 struct json_object *qintrospect_object(const QSchema *s, const char *name, Error **errp);
 /* query-command-line-options: option NULL: all. NULL: *errp is set. */
 struct json_object *qintrospect_options(const QSchema *s, const char *option, Error **errp);
-/* The document of -introspect: every item with everything told about it, sorted by name. */
-struct json_object *qintrospect_all(const QSchema *s);
+/*
+ * The document of -introspect, appended as JSON: every item with everything told about it, sorted by name, one a line. Of a
+ * class's config, members that it inherits unchanged are its parent's only.
+ */
+void qintrospect_all(const QSchema *s, QBuf *out);
 
 /* Calls fn for each property of c: config, then control and info from the class up to its parents. */
 typedef enum { QPROP_CONFIG, QPROP_CONTROL, QPROP_INFO } QPropKind;

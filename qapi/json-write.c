@@ -41,6 +41,12 @@ static unsigned next_char(const unsigned char **p, const unsigned char *end)
     return v;
 }
 
+/* Characters that are written as they are. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void write_string(QBuf *b, const char *s, size_t len)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
@@ -48,14 +54,22 @@ static void write_string(QBuf *b, const char *s, size_t len)
 
     qbuf_char(b, '"');
     while (p < end) {
-        unsigned c = next_char(&p, end);
-        const char *at = c && c < 0x80 ? strchr(from, c) : NULL;
+        const unsigned char *run = p;
+        const char *at;
+        unsigned c;
 
+        while (p < end && is_plain(*p)) {
+            p++;
+        }
+        qbuf_add(b, run, p - run);
+        if (p == end) {
+            break;
+        }
+        c = next_char(&p, end);
+        at = c && c < 0x80 ? strchr(from, c) : NULL;
         if (at) {
             qbuf_char(b, '\\');
             qbuf_char(b, to[at - from]);
-        } else if (c >= 0x20 && c < 0x7f) {
-            qbuf_char(b, c);
         } else if (c < 0x10000) {
             qbuf_printf(b, "\\u%04X", c);
         } else {
@@ -63,6 +77,11 @@ static void write_string(QBuf *b, const char *s, size_t len)
         }
     }
     qbuf_char(b, '"');
+}
+
+void qjson_write_string(QBuf *b, const char *s)
+{
+    write_string(b, s, strlen(s));
 }
 
 /* Seventeen digits give every double back; the user interface may have set a decimal comma. */

@@ -46,6 +46,7 @@ void qjson_parser_free(QJsonParser *p);
  */
 void qjson_write(QBuf *b, struct json_object *v, bool pretty, bool crlf);
 char *qjson_text(struct json_object *v, bool pretty);
+void qjson_write_string(QBuf *b, const char *s); /* one string, with its quotes */
 
 /* The integer v, by whether it is negative: exactly one of them says its value. v is an int. */
 bool qjson_is_negative(struct json_object *v);

@@ -7,7 +7,6 @@
 
 #include "qapi/introspect-item.h"
 #include "qapi/introspect.h"
-#include "qapi/json.h"
 #include "qapi/schema.h"
 #include "softmmu/options.gen.h"
 #include "softmmu/system.h"
@@ -41,13 +40,10 @@ static bool print_options(const System *s)
 
 static bool print_schema(const System *s)
 {
-    struct json_object *j = qintrospect_all(s->schema);
     QBuf b = { 0 };
 
-    qjson_write(&b, j, false, false);
-    qbuf_char(&b, '\n');
+    qintrospect_all(s->schema, &b);
     print_buf(&b);
-    json_object_put(j);
     return true;
 }
 

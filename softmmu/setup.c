@@ -189,8 +189,10 @@ static bool add_fd(System *s, QOptionRecord *r, Error **errp)
     if (!qoption_read(r, &o, NULL, errp)) {
         return false;
     }
-    fd = fcntl(o.fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0) {
+    fd = o.fd > 2 ? fcntl(o.fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (o.fd <= 2) {
+        error_set(errp, "fd cannot be a standard I/O stream");
+    } else if (fd < 0) {
         error_set_errno(errp, errno, "fd=%d", (int)o.fd);
     } else {
         monitors_add_fd(s->monitors, fd, o.set, o.opaque);

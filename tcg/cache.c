@@ -33,32 +33,22 @@ static void *map_anonymous(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static int code_file(const TcgCache *c)
+/* Memory for code, twice: written through *rw, run through *rx. Without a descriptor: a program would see it among its own. */
+static bool map_code(TcgCache *c, Error **errp)
 {
     int fd = memfd_create("translated-code", MFD_CLOEXEC);
 
-    if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) < 0) {
-        close(fd);
-        return -1;
+    if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) == 0) {
+        c->rw = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        c->rx = mmap(NULL, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     }
-    return fd;
-}
-
-/* Both views of fd, in place of those that are there. It is not needed any more then: a program would see it among its own. */
-static bool map_code(TcgCache *c, int fd, Error **errp)
-{
-    if (fd < 0) {
-        return error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
-    }
-    c->rw = mmap(c->rw, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED | (c->rw ? MAP_FIXED : 0), fd, 0);
-    c->rx = mmap(c->rx, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED | (c->rx ? MAP_FIXED : 0), fd, 0);
-    if (c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
+    if (!c->rw || c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
         error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
-        close(fd);
-        return false;
     }
-    close(fd);
-    return true;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return c->rw && c->rw != MAP_FAILED && c->rx != MAP_FAILED;
 }
 
 TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
@@ -72,12 +62,11 @@ TcgCache *tcg_cache_new(const TcgConfig *config, Error **errp)
         return NULL;
     }
     c->config = *config;
-    c->fork_fd = -1;
     c->num_chunks = chunks;
     c->code_size = (size_t)chunks * CHUNK_CODE;
     c->meta_size = (size_t)chunks * CHUNK_META;
     pthread_mutex_init(&c->lock, NULL);
-    if (!map_code(c, code_file(c), errp)) {
+    if (!map_code(c, errp)) {
         tcg_cache_free(c);
         return NULL;
     }
@@ -655,19 +644,30 @@ void tcg_flush(TcgCache *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* The code of all chunks in a file of its own. */
-static bool copy_code(const TcgCache *c, int fd)
+/* A copy of all code, in shared memory of its own; NULL: no memory. */
+static uint8_t *copy_code(const TcgCache *c)
 {
     uint32_t used = c->next_chunk < c->num_chunks ? c->next_chunk : c->num_chunks;
+    uint8_t *copy = NULL;
+    int fd = memfd_create("translated-code", MFD_CLOEXEC);
 
+    if (fd < 0 || ftruncate(fd, (off_t)c->code_size) < 0) {
+        used = 0;
+    }
     for (uint32_t n = 0; n < used; n++) {
-        size_t size = n < c->first_chunk ? CHUNK_CODE : (c->chunks[n].code_used + 4095u) & ~4095u;
+        size_t size = n < c->first_chunk ? CHUNK_CODE : (c->chunks[n].code_used + 4095u) & ~4095u, at = (size_t)n * CHUNK_CODE;
 
-        if (pwrite(fd, c->rw + (size_t)n * CHUNK_CODE, size, (off_t)n * CHUNK_CODE) != (ssize_t)size) {
-            return false;
+        if (pwrite(fd, c->rw + at, size, (off_t)at) != (ssize_t)size) { /* cheaper than as many page faults */
+            used = 0;
         }
     }
-    return true;
+    if (used) {
+        copy = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return copy == MAP_FAILED ? NULL : copy;
 }
 
 /*
@@ -677,30 +677,33 @@ static bool copy_code(const TcgCache *c, int fd)
 void tcg_fork_prepare(TcgCache *c)
 {
     pthread_mutex_lock(&c->lock);
-    c->fork_fd = code_file(c);
-    if (c->fork_fd >= 0 && !copy_code(c, c->fork_fd)) {
-        close(c->fork_fd);
-        c->fork_fd = -1;
-    }
+    c->fork_copy = copy_code(c);
 }
 
 void tcg_fork_parent(TcgCache *c)
 {
-    if (c->fork_fd >= 0) {
-        close(c->fork_fd);
-    }
-    c->fork_fd = -1;
+    unmap(c->fork_copy, c->code_size);
+    c->fork_copy = NULL;
     pthread_mutex_unlock(&c->lock);
 }
 
 bool tcg_fork_child(TcgCache *c, Error **errp)
 {
-    int fd = c->fork_fd;
+    uint8_t *copy = c->fork_copy;
+    size_t size = c->code_size;
 
-    c->fork_fd = -1;
+    c->fork_copy = NULL;
     /* Held by the thread that forked, which is this one; no other is here. */
     pthread_mutex_init(&c->lock, NULL);
-    return map_code(c, fd, errp);
+    if (!copy) {
+        return error_set(errp, "code buffer of %zu bytes: no memory for the child's", size);
+    }
+    /* mremap(2): of a shared mapping, an old size of 0 makes a second one */
+    if (mremap(copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rw) == MAP_FAILED || mprotect(copy, size, PROT_READ | PROT_EXEC) < 0 ||
+        mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, c->rx) == MAP_FAILED) {
+        return error_set_errno(errp, errno, "code buffer of %zu bytes", size);
+    }
+    return true;
 }
 
 const TcgRegion *tcg_region_at(const TcgCache *c, uintptr_t p)

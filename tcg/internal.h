@@ -28,7 +28,7 @@ struct TcgCache {
     TcgConfig config;
     X86Emit *thunk_emit;
     TcgThunks thunks;
-    int fork_fd;                /* between tcg_fork_prepare() and parent or child: the child's code; -1: none */
+    uint8_t *fork_copy;         /* between tcg_fork_prepare() and parent or child: the child's code; NULL: none */
     uint8_t *rw, *rx;           /* two views of the code buffer */
     uint8_t *meta;
     size_t code_size, meta_size;

@@ -23,13 +23,15 @@ TcgRuntime *tcg_runtime(const TcgCache *c, void *state)
     return (TcgRuntime *)((uint8_t *)state + c->config.guest->runtime_offset);
 }
 
+/* memset's way with words, as often as the guest changes its mode; without vector registers, which may be the guest's. */
+static void fill(uint64_t *p, uint64_t value, size_t n)
+{
+    __asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(value) : "memory");
+}
+
 void tcg_forget_returns(TcgCache *c, void *state)
 {
-    TcgRuntime *rt = tcg_runtime(c, state);
-
-    for (unsigned n = 0; n < TCG_RETURNS; n++) {
-        rt->returns[n] = (uintptr_t)c->thunks.lookup;
-    }
+    fill(tcg_runtime(c, state)->returns, (uintptr_t)c->thunks.lookup, TCG_RETURNS);
 }
 
 void tcg_forget(TcgCache *c, void *state)
@@ -66,9 +68,7 @@ void *tcg_state_new(TcgCache *c, Error **errp)
     rt->cache = c;
     rt->mxcsr = 0x1f80;  /* SDM 10.2.3.1 and 8.1.5: as after reset of SSE and x87 with all masked */
     rt->fpucw = 0x37f;
-    for (unsigned n = 0; n < TCG_RETURNS; n++) {
-        rt->returns[n] = (uintptr_t)c->thunks.lookup;
-    }
+    tcg_forget_returns(c, p);
     pthread_mutex_lock(&c->lock);
     room = c->num_states < MAX_STATES;
     if (room) {

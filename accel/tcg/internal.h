@@ -63,14 +63,27 @@ typedef struct {
     hwaddr phys;
     ram_addr ram;              /* of the page; RAM_ADDR_INVALID: no RAM that covers the page */
     uint8_t asidx;
+    bool global;
 } TlbInfo;
+
+enum { TLB_LOG = 256, LARGE_PAGES = 2048 };
 
 typedef struct {
     TlbInfo *info;             /* as many as table has entries */
     uint32_t used;             /* filled since the last flush */
     uint32_t evicted;          /* entries that a fill pushed out, halved at each flush */
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
+    uint32_t log[TLB_LOG];     /* the first `used` of the entries filled: what a flush has to empty */
 } TlbSide;
+
+/* RAM that page walks and TLB fills found last: while the memory map stays. */
+typedef struct {
+    AddressSpace *as;
+    hwaddr start, len;
+    uint8_t *host;
+    ram_addr ram;
+    MemoryMap *map;
+} RamWindow;
 
 /* What happened, for `info jit`: written by the vCPU's thread alone, read by anyone. */
 typedef struct {
@@ -112,14 +125,19 @@ typedef struct TcgVcpu {
     TcgCounts counts;
 
     /*
-     * Owner writes entries under tlb_lock, others set flags in write tags under it; owner's own reads and those of translated code
-     * need no lock.
+     * Others set flags in write tags under tlb_lock, after counting protects. The owner empties and moves tables under it, and
+     * fills entries without (see insert); its own reads and those of translated code need no lock.
      */
     Mutex tlb_lock;            /* LOCK_LEAF; guards inside and settle too */
     bool inside;               /* of tcg_run: may be in the middle of a store */
     SettleItem *settle;        /* pages that wait until it is not */
     _Atomic bool must_settle;  /* settle is not empty */
+    _Atomic uint32_t protects;
     TlbSide side[TCG_MMU_INDEXES];
+    uint64_t large[LARGE_PAGES / 64]; /* bits by hash of addresses with pages of more than 4 KiB in the TLB */
+    bool any_large;
+    RamWindow window[4];
+    unsigned next_window;
     bool tlb_grow;             /* a table is too small */
 
     /* The translation under way */

@@ -35,6 +35,8 @@ typedef struct {
     uint8_t prot;      /* what may go through the TLB; without WRITE, a write comes to walk again */
     uint8_t asidx;     /* address space: Vcpu.as[] */
     bool watch;        /* every access goes to arch->watch */
+    bool global;       /* stays when the address space is changed */
+    uint8_t shift;     /* log2 of the size of the page it is part of */
 } TcgPage;
 
 /* Where the guest is. */
@@ -128,8 +130,13 @@ void tcg_stop_at_exit(Vcpu *);
 /* The guest waits for another vCPU in a loop: that one runs first where there is not a host CPU for each. From arch->leave. */
 void tcg_yield(Vcpu *);
 
-/* TLB of the vCPU, its own thread. */
+/*
+ * TLB of the vCPU, its own thread: all; all but global pages; the page around an address, however large. tcg_ram is for page walks:
+ * the host address of RAM at a guest-physical one, good up to the end of its 4 KiB, or NULL: then through the address space.
+ */
 void tcg_tlb_flush(Vcpu *);
+void tcg_tlb_flush_local(Vcpu *);
 void tcg_tlb_flush_page(Vcpu *, vaddr);
+const uint8_t *tcg_ram(Vcpu *, unsigned asidx, hwaddr);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The software TLB: filling, resizing, flushing. Layout and the inline compare: tcg/tlb.h. A flush empties the tables, which shrink
- * with little use so that this stays cheap, and grow there and, when entries push each other out, between regions.
+ * The software TLB: filling, resizing, flushing. Layout and the inline compare: tcg/tlb.h. A flush empties what was filled
+ * since the last. Tables shrink with little use and grow there and, when entries push each other out, between regions.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,30 +61,85 @@ void tlb_finish(TcgVcpu *t)
     mutex_finish(&t->tlb_lock);
 }
 
-/* A table that filled up since the last flush doubles; one mostly empty for long halves. */
-static void flush_one(TcgVcpu *t, unsigned mmu)
+static bool is_empty(const TcgTlbEntry *e)
+{
+    return e->tag[TCG_READ] == UINT64_MAX && e->tag[TCG_WRITE] == UINT64_MAX && e->tag[TCG_EXEC] == UINT64_MAX;
+}
+
+/* Empties the entries of the log, but global ones when those are kept: they begin the new log. */
+static void empty_logged(TcgVcpu *t, unsigned mmu, bool keep_global)
 {
     TlbSide *s = &t->side[mmu];
     TcgTlb *tlb = &t->rt->tlb[mmu];
-    uint32_t n = entries(tlb), want = n;
+    uint32_t kept = 0;
+
+    for (uint32_t n = 0; n < s->used; n++) {
+        uint32_t i = s->log[n];
+
+        if (keep_global && s->info[i].global && !is_empty(&tlb->table[i])) {
+            s->log[kept++] = i;
+        } else {
+            memset(&tlb->table[i], 0xff, sizeof(TcgTlbEntry));
+        }
+    }
+    s->used = kept;
+}
+
+/* More entries are filled than the log holds: all are looked at, and the log begins anew with those that stay. */
+static void empty_all(TcgVcpu *t, unsigned mmu, bool keep_global)
+{
+    TlbSide *s = &t->side[mmu];
+    TcgTlb *tlb = &t->rt->tlb[mmu];
+    uint32_t n = entries(tlb), kept = 0;
+
+    for (uint32_t i = 0; keep_global && i < n; i++) {
+        TcgTlbEntry *e = &tlb->table[i];
+
+        if (is_empty(e)) {
+            continue;
+        }
+        if (!s->info[i].global) {
+            memset(e, 0xff, sizeof(*e));
+        } else if (kept++ < TLB_LOG) {
+            s->log[kept - 1] = i;
+        }
+    }
+    if (!keep_global) {
+        empty(tlb);
+    }
+    s->used = kept;
+}
+
+/* A table that filled up since the last flush doubles; one mostly empty for long halves. */
+static uint32_t wanted_size(TlbSide *s, uint32_t n)
+{
+    if (s->used > n / 2 && n < 1u << TLB_MAX_BITS) {
+        return n * 2;
+    }
+    if (s->used < n / 8 && n > 1u << TLB_MIN_BITS) {
+        return ++s->quiet >= TLB_QUIET_FLUSHES ? n / 2 : n;
+    }
+    s->quiet = 0;
+    return n;
+}
+
+static void flush_one(TcgVcpu *t, unsigned mmu, bool keep_global)
+{
+    TlbSide *s = &t->side[mmu];
+    uint32_t n = entries(&t->rt->tlb[mmu]), want;
 
     s->evicted /= 2; /* what a short stretch pushes out counts less */
     if (s->used == 0) {
         return;
     }
-    if (s->used > n / 2 && n < 1u << TLB_MAX_BITS) {
-        want = n * 2;
-    } else if (s->used < n / 8 && n > 1u << TLB_MIN_BITS) {
-        want = ++s->quiet >= TLB_QUIET_FLUSHES ? n / 2 : n;
+    want = wanted_size(s, n);
+    if (want != n && resize(t, mmu, want)) {
+        s->used = s->quiet = 0;
+    } else if (s->used <= TLB_LOG) {
+        empty_logged(t, mmu, keep_global);
     } else {
-        s->quiet = 0;
+        empty_all(t, mmu, keep_global);
     }
-    if (want == n || !resize(t, mmu, want)) {
-        empty(tlb);
-    } else {
-        s->quiet = 0;
-    }
-    s->used = 0;
 }
 
 /* Between regions, where nobody holds an entry: tables doubled whose entries keep pushing each other out. */
@@ -103,17 +158,33 @@ void tlb_grow(TcgVcpu *t)
     mutex_unlock(&t->tlb_lock);
 }
 
-void tcg_tlb_flush(Vcpu *v)
+static void flush(TcgVcpu *t, bool keep_global)
 {
-    TcgVcpu *t = tcg_vcpu(v);
-
     mutex_lock(&t->tlb_lock);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
-        flush_one(t, mmu);
+        flush_one(t, mmu, keep_global);
     }
     mutex_unlock(&t->tlb_lock);
     regions_forget(t);
     t->accel->flushes++;
+}
+
+/* Also what the memory map's changes ask for. */
+void tcg_tlb_flush(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+
+    flush(t, false);
+    memset(t->window, 0, sizeof(t->window));
+    if (t->any_large) {
+        memset(t->large, 0, sizeof(t->large));
+        t->any_large = false;
+    }
+}
+
+void tcg_tlb_flush_local(Vcpu *v)
+{
+    flush(tcg_vcpu(v), true);
 }
 
 static uint32_t index_of(const TcgVcpu *t, const TcgTlb *tlb, vaddr addr)
@@ -121,10 +192,32 @@ static uint32_t index_of(const TcgVcpu *t, const TcgTlb *tlb, vaddr addr)
     return (addr >> t->arch->guest->page_bits) & (entries(tlb) - 1);
 }
 
+/* Pages of more than 4 KiB are in the TLB by pieces. What address may be in one is known for its 2 MiB, with some others. */
+static uint64_t *large_word(TcgVcpu *t, vaddr addr, uint64_t *bit)
+{
+    uint32_t h = (uint32_t)((addr >> 21) * 0x9e3779b97f4a7c15ull >> 32) & (LARGE_PAGES - 1);
+
+    *bit = 1ull << (h & 63);
+    return &t->large[h / 64];
+}
+
+static void note_large(TcgVcpu *t, vaddr addr)
+{
+    uint64_t bit, *w = large_word(t, addr, &bit);
+
+    *w |= bit;
+    t->any_large = true;
+}
+
 void tcg_tlb_flush_page(Vcpu *v, vaddr addr)
 {
     TcgVcpu *t = tcg_vcpu(v);
+    uint64_t bit, *w = large_word(t, addr, &bit);
 
+    if (*w & bit) {
+        tcg_tlb_flush(v);
+        return;
+    }
     mutex_lock(&t->tlb_lock);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
         TcgTlb *tlb = &t->rt->tlb[mmu];
@@ -138,6 +231,42 @@ void tcg_tlb_flush_page(Vcpu *v, vaddr addr)
 
 /* Filling ----------------------------------------------------------------- */
 
+static AddressSpace *space(const TcgVcpu *t, unsigned asidx)
+{
+    return t->v->as[asidx] ? t->v->as[asidx] : t->v->as[0];
+}
+
+/* The window with the page at phys, or NULL: there is no RAM, or not all of it that may be written. */
+static const RamWindow *window(TcgVcpu *t, AddressSpace *as, hwaddr phys, MemorySection *s)
+{
+    RamWindow *w;
+
+    for (unsigned n = 0; n < 4; n++) {
+        w = &t->window[n];
+        if (phys - w->start < w->len && w->as == as) {
+            return w;
+        }
+    }
+    *s = address_space_section(as, phys);
+    if (!s->host || s->readonly || s->ram == RAM_ADDR_INVALID || s->len < ~t->page_mask + 1) {
+        return NULL;
+    }
+    w = &t->window[t->next_window++ % 4];
+    *w = (RamWindow){ .as = as, .start = phys, .len = s->len & t->page_mask, .host = s->host, .ram = s->ram,
+                      .map = s->mr->block->map };
+    return w;
+}
+
+const uint8_t *tcg_ram(Vcpu *v, unsigned asidx, hwaddr addr)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    hwaddr page = addr & t->page_mask;
+    MemorySection s;
+    const RamWindow *w = window(t, space(t, asidx), page, &s);
+
+    return w ? w->host + (addr - w->start) : NULL;
+}
+
 /* What lies behind a page, as flags of its three tags. */
 typedef struct {
     uint8_t *host;
@@ -147,49 +276,73 @@ typedef struct {
 
 static void find_backing(TcgVcpu *t, const TcgPage *page, Backing *b)
 {
-    AddressSpace *as = t->v->as[page->asidx] ? t->v->as[page->asidx] : t->v->as[0];
-    MemorySection s = address_space_section(as, page->phys);
-    uint64_t page_size = 1ull << t->arch->guest->page_bits;
+    MemorySection s;
+    const RamWindow *w = window(t, space(t, page->asidx), page->phys, &s);
 
     *b = (Backing){ .ram = RAM_ADDR_INVALID };
-    if (!s.host || s.len < page_size) {
+    if (w) {
+        b->host = w->host + (page->phys - w->start);
+        b->ram = w->ram + (page->phys - w->start);
+        b->flags[TCG_WRITE] = memory_dirty_any_clean(w->map, b->ram) ? TCG_TLB_DIRTY : 0;
+    } else if (!s.host || s.len < ~t->page_mask + 1) {
         for (unsigned n = 0; n < 3; n++) {
             b->flags[n] = TCG_TLB_MMIO;
         }
-        return;
-    }
-    b->host = s.host;
-    b->ram = s.ram;
-    if (s.readonly) {
-        b->flags[TCG_WRITE] = TCG_TLB_MMIO;
-    } else if (s.ram != RAM_ADDR_INVALID && memory_dirty_any_clean(s.mr->block->map, s.ram)) {
-        b->flags[TCG_WRITE] = TCG_TLB_DIRTY;
+    } else {
+        b->host = s.host;
+        b->ram = s.ram;
+        b->flags[TCG_WRITE] = s.readonly ? TCG_TLB_MMIO : 0;
     }
 }
 
+static void count_fill(TcgVcpu *t, unsigned mmu, uint32_t i)
+{
+    TlbSide *s = &t->side[mmu];
+    uint32_t n = entries(&t->rt->tlb[mmu]);
+
+    if (is_empty(&t->rt->tlb[mmu].table[i])) {
+        if (s->used < TLB_LOG) {
+            s->log[s->used] = i;
+        }
+        s->used++;
+    } else if (++s->evicted > n && n < 1u << TLB_MAX_BITS) {
+        t->tlb_grow = true;
+    }
+}
+
+/*
+ * Without tlb_lock, against a tlb_protect that comes between looking at the dirty bits and the tag: it counted protects before it
+ * looked at tags, and the exchange is a barrier; so either it finds the tag, or protects is another one here.
+ */
 static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
 {
     TcgTlb *tlb = &t->rt->tlb[mmu];
-    uint32_t i = index_of(t, tlb, addr);
+    uint32_t i = index_of(t, tlb, addr), seen = atomic_load(&t->protects);
     TcgTlbEntry *e = &tlb->table[i];
-    vaddr base = addr & t->page_mask;
+    uint64_t base = addr & t->page_mask, tag[3];
     Backing b;
 
-    mutex_lock(&t->tlb_lock); /* from looking at the dirty bits to the tag: tlb_protect comes before or after */
     find_backing(t, page, &b);
-    if (e->tag[TCG_READ] == UINT64_MAX && e->tag[TCG_WRITE] == UINT64_MAX && e->tag[TCG_EXEC] == UINT64_MAX) {
-        t->side[mmu].used++;
-    } else if (++t->side[mmu].evicted > entries(tlb) && entries(tlb) < 1u << TLB_MAX_BITS) {
-        t->tlb_grow = true;
-    }
+    count_fill(t, mmu, i);
     for (unsigned n = 0; n < 3; n++) {
         uint64_t flags = b.flags[n] | (page->watch && n != TCG_EXEC ? TCG_TLB_WATCH : 0);
 
-        e->tag[n] = page->prot & (1u << n) ? base | flags : UINT64_MAX;
+        tag[n] = page->prot & (1u << n) ? base | flags : UINT64_MAX;
     }
+    __atomic_store_n(&e->tag[TCG_WRITE], UINT64_MAX, __ATOMIC_RELAXED);
+    e->tag[TCG_READ] = tag[TCG_READ];
+    e->tag[TCG_EXEC] = tag[TCG_EXEC];
     e->addend = (uintptr_t)b.host - base;
-    t->side[mmu].info[i] = (TlbInfo){ .phys = page->phys, .ram = b.ram, .asidx = page->asidx };
-    mutex_unlock(&t->tlb_lock);
+    t->side[mmu].info[i] = (TlbInfo){ .phys = page->phys, .ram = b.ram, .asidx = page->asidx, .global = page->global };
+    if (page->prot & TCG_PROT_WRITE) {
+        __atomic_exchange_n(&e->tag[TCG_WRITE], tag[TCG_WRITE], __ATOMIC_SEQ_CST);
+        if (atomic_load(&t->protects) != seen) {
+            __atomic_fetch_or(&e->tag[TCG_WRITE], TCG_TLB_DIRTY, __ATOMIC_RELAXED);
+        }
+    }
+    if (page->shift > t->arch->guest->page_bits) {
+        note_large(t, addr);
+    }
 }
 
 TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, TlbInfo **info)
@@ -218,6 +371,7 @@ bool tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
     bool plain = false;
 
     mutex_lock(&t->tlb_lock);
+    atomic_fetch_add(&t->protects, 1);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
         TcgTlb *tlb = &t->rt->tlb[mmu];
         uint32_t n = t->side[mmu].used ? entries(tlb) : 0;
@@ -225,7 +379,7 @@ bool tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
         for (uint32_t i = 0; i < n; i++) {
             uint64_t *tag = &tlb->table[i].tag[TCG_WRITE];
 
-            if (!(*tag & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram - start < len) {
+            if (!(__atomic_load_n(tag, __ATOMIC_ACQUIRE) & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram - start < len) {
                 plain |= !(__atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED) & (TCG_TLB_DIRTY | TCG_TLB_MMIO));
             }
         }

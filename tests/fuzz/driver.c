@@ -4,8 +4,8 @@
  *     fuzz TARGET [--seconds N] [--seed N] [--save DIR] [FILE|DIR...]
  *     fuzz --list
  *
- * Prints TAP. What an input does wrong ends the process: the input is then in DIR/crash-TARGET (default: the folder it was
- * started in), and the message says how to run it again. A seed of 0 (the default) is a new one each time.
+ * Prints TAP. What an input does wrong ends the process: the input is then in DIR/crash-TARGET (default: ./found), and the
+ * message says how to run it again. A seed of 0 (the default) is a new one each time.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -170,7 +170,7 @@ static void run_random(void)
         Input other = d.num ? d.corpus[fuzz_random(&seed) % d.num] : (Input){ NULL, 0 };
         size_t len = from.len;
 
-        if (fuzz_random(&seed) % 8 == 0 && !fuzz_word(0)) { /* all new */
+        if (fuzz_random(&seed) % 8 == 0 && !fuzz_word(0).len) { /* all new */
             len = fuzz_random(&seed) % (d.max + 1);
             for (size_t i = 0; i < len; i++) {
                 data[i] = (uint8_t)fuzz_random(&seed);
@@ -218,7 +218,7 @@ static bool arguments(int argc, char **argv, const char **save)
 int main(int argc, char **argv)
 {
     const FuzzTarget *t = argc > 1 ? fuzz_find(argv[1]) : NULL;
-    const char *save = ".";
+    const char *save = "found";
     bool leaked;
 
     if (argc > 1 && !strcmp(argv[1], "--list")) {
@@ -235,7 +235,7 @@ int main(int argc, char **argv)
     }
     d.seed = d.seed ? d.seed : (uint64_t)time(NULL) * 1000003 ^ (uint64_t)getpid();
     d.tap = fdopen(dup(STDOUT_FILENO), "w");
-    if (!realpath(save, d.saved)) {
+    if ((mkdir(save, 0777) == 0 && chmod(save, 0777) < 0) || !realpath(save, d.saved)) { /* for targets that give up their rights */
         perror(save);
         return 1;
     }

@@ -171,7 +171,8 @@ def test_add_by_qmp(tmp_path):
         add("socket", addr={"type": "unix", "data": {"path": "s"}}, wait=False)
         add("ringbuf", size=16)
         assert {c["filename"].split(":")[0] for c in chardevs(e).values()} >= {"null", "file", "pty", "disconnected", "ringbuf"}
-        assert e.qmp.error("chardev-add", id="null", backend={"type": "null", "data": {}})[1] == "Chardev with id 'null' already exists"
+        assert e.qmp.error("chardev-add", id="null", backend={"type": "null", "data": {}})[1] == \
+            "Chardev with id 'null' already exists"
         assert "'kind'" not in e.qmp.error("chardev-add", id="x", backend={"type": "nul", "data": {}})[1]
         e.qmp.error("chardev-add", id="x", backend={"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "nope"}},
                                                                               "server": False}})

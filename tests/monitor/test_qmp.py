@@ -143,7 +143,7 @@ def test_getfd(tmp_path):
         os.close(w)
         q.ok("closefd", fdname="f")
         assert os.read(r, 1) == b""  # nobody else has it
-        assert q.error("closefd", fdname="f")[1] == "File descriptor named 'f' has not been found"
+        assert q.error("closefd", fdname="f")[1] == "File descriptor named 'f' not found"
         os.close(r)
         assert e.qmp.ok("query-status")
 

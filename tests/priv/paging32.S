@@ -138,7 +138,32 @@ start:
     RELOAD
     movl $0x77,0x31000
     CHECK $0x77,V+0x31000
+    CASE 0x109                   # 4.10.4.1: INVLPG is for all of a large page
+    movl $0x78,0x32000
+    CHECK $0x78,V+0x32000
+    movl $PAGE+7,PT+4*0x32
+    movl $0x79,PAGE
     movl $PT+7,PD+4
+    invlpg V+0x31000
+    CHECK $0x79,V+0x32000
+    RELOAD
+    CASE 0x10a                   # global pages: INVLPG, CR4.PGE
+    mov %cr4,%eax
+    or $0x80,%eax
+    mov %eax,%cr4
+    movl $PAGE+0x107,PT+4*0x32
+    movl $0x7a,PAGE+0x1000
+    invlpg V+0x32000
+    CHECK $0x79,V+0x32000
+    movl $PAGE+0x1107,PT+4*0x32
+    invlpg V+0x32000
+    CHECK $0x7a,V+0x32000
+    movl $PAGE+7,PT+4*0x32
+    mov %cr4,%eax
+    and $~0x80,%eax
+    mov %eax,%cr4
+    CHECK $0x79,V+0x32000
+    movl $0,PT+4*0x32
     RELOAD
     CASE 0x200                   # PAE
     mov %cr0,%eax

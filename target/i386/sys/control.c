@@ -92,7 +92,8 @@ void x86_set_cr3(X86Cpu *c, uint64_t v)
         load_pdptes(c, v);
     }
     c->st.cr3 = v;
-    flush(c);
+    tcg_tlb_flush_local(c->vcpu); /* 4.10.4.1 */
+    c->refetch = true;
 }
 
 static void mov_cr3(X86Cpu *c, uint64_t v)

@@ -92,6 +92,7 @@ typedef struct {
     hwaddr phys;         /* of the page */
     bool user, write, nx; /* all levels together */
     uint32_t error;      /* of the fault when there is one: ERR_P, ERR_RSVD */
+    bool debug;          /* not in the vCPU's thread */
 } Walk;
 
 static uint64_t reserved_high(const X86Cpu *c)
@@ -109,8 +110,16 @@ static bool fail(Walk *w, uint32_t error)
 
 static uint64_t read_entry(X86Cpu *c, Walk *w, hwaddr at)
 {
-    uint64_t e = x86_phys_ld(c, at, w->size);
+    const uint8_t *ram = w->debug ? NULL : tcg_ram(c->vcpu, c->st.smm && c->vcpu->as[1], a20(c, at));
+    uint64_t e;
 
+    if (!ram) {
+        e = x86_phys_ld(c, at, w->size);
+    } else if (w->size == 8) {
+        e = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+    } else {
+        e = __atomic_load_n((const uint32_t *)ram, __ATOMIC_RELAXED);
+    }
     w->at[w->levels] = at;
     w->entry[w->levels++] = e;
     return e;
@@ -198,9 +207,9 @@ static bool walk64(X86Cpu *c, vaddr addr, Walk *w, hwaddr table, unsigned shift)
     }
 }
 
-static bool walk_tables(X86Cpu *c, vaddr addr, Walk *w)
+static bool walk_tables(X86Cpu *c, vaddr addr, Walk *w, bool debug)
 {
-    *w = (Walk){ .user = true, .write = true };
+    *w = (Walk){ .user = true, .write = true, .debug = debug };
     switch (paging(c)) {
     case PAGING_32:
         return walk32(c, (uint32_t)addr, w);
@@ -269,6 +278,9 @@ static bool page_fault(X86Cpu *c, vaddr addr, TcgAccess access, unsigned mmu, ui
 /* A data breakpoint in this page: accesses to it are looked at one by one (17.2.4). */
 static bool has_watch(const X86Cpu *c, vaddr addr)
 {
+    if (!(c->st.dr7 & 0xff)) {
+        return false;
+    }
     for (unsigned n = 0; n < 4; n++) {
         unsigned kind = c->st.dr7 >> (16 + 4 * n) & 3;
 
@@ -296,7 +308,7 @@ bool x86_walk(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, TcgPage *out)
         return note_fault(c, addr, EXC_GP, 0);
     }
     do {
-        if (!walk_tables(c, addr, &w)) {
+        if (!walk_tables(c, addr, &w, false)) {
             return page_fault(c, addr, access, mmu, w.error);
         }
         prot = rights(c, &w, mmu);
@@ -307,6 +319,8 @@ bool x86_walk(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, TcgPage *out)
     if (access != TCG_WRITE && !(w.entry[w.levels - 1] & PTE_D)) {
         prot &= ~TCG_PROT_WRITE; /* the first write comes here to set D */
     }
+    out->global = (c->st.cr4 & X86_CR4_PGE) && (w.entry[w.levels - 1] & PTE_G);
+    out->shift = w.shift;
     out->phys = a20(c, w.phys | (addr & ((1ull << w.shift) - 1) & ~0xfffull));
     out->prot = prot;
     return true;
@@ -350,7 +364,7 @@ bool x86_translate_debug(Vcpu *v, vaddr addr, hwaddr *phys, int *asidx)
         *phys = a20(c, addr);
         return true;
     }
-    if ((x86_lma(c) && !x86_canonical(addr)) || !walk_tables(c, addr, &w)) {
+    if ((x86_lma(c) && !x86_canonical(addr)) || !walk_tables(c, addr, &w, true)) {
         return false;
     }
     *phys = a20(c, w.phys | (addr & ((1ull << w.shift) - 1)));

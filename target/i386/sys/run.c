@@ -228,13 +228,16 @@ static void take_init(X86Cpu *c)
 
 static void take_sipi(X86Cpu *c)
 {
+    uint8_t vector;
+
     vcpu_clear_request(c->vcpu, VCPU_REQ_SIPI);
     if (!c->st.wait_for_sipi) {
         return;
     }
+    vector = __atomic_load_n(&c->st.sipi_vector, __ATOMIC_ACQUIRE); /* a second one may be on its way */
     c->st.wait_for_sipi = false;
-    c->st.seg[S_CS].selector = c->st.sipi_vector << 8;
-    c->st.seg[S_CS].base = (uint32_t)c->st.sipi_vector << 12;
+    c->st.seg[S_CS].selector = vector << 8;
+    c->st.seg[S_CS].base = (uint32_t)vector << 12;
     wake(c);
     x86_go(c, 0);
 }
