@@ -179,6 +179,9 @@ static int CO_FN new_block(Qcow2 *q, uint64_t block)
     uint64_t num;
     int r;
 
+    if (!block) { /* a new one lies in the first cluster that it counts, where the header is: an entry of 0 again */
+        return qcow2_corrupt(q, "Refcount table has no block for the header");
+    }
     if (block >= q->rt_entries) {
         return grow_rt(q, block);
     }
