@@ -397,3 +397,31 @@ def test_run_with(tmp_path):
                         ("chroot=/nosuch", "chroot failed: '/nosuch': No such file or directory"), ("async-teardown=on", "async-teardown=on is not here")):
         status, out, err = run("-M", "none", "-run-with", args)
         assert status == 1 and err.startswith(f"{ME}-run-with {args}: {error}"), err
+
+
+def machine_types():
+    return [m["name"][:-len("-machine")] for m in json.loads(run("-introspect")[1])["classes"] if m["kind"] == "machine" and not m.get("abstract")]
+
+
+@pytest.mark.parametrize("machine", machine_types())
+def test_round_trip(tmp_path, machine):
+    """What query-config says makes the same machine: same tree, same values from the same places; and again."""
+    args = ["-nodefaults", "-S", "-chardev", "null,id=c0", "-name", "a,,b"]
+    if machine != "none":
+        args += ["-m", "48", "-smp", "2,cores=2", "-boot", "order=c,menu=on", "-device", "isa-serial,id=ser,index=1,chardev=c0",
+                 "-device", "VGA,vgamem_mb=8", "-global", "isa-debugcon.iobase=0x402", "-object", "memory-backend-ram,id=m0,size=48M",
+                 "-machine", "memory-backend=m0,hpet=off", "-cpu", "qemu64,-sse3", "-rtc", "base=2020-02-02"]
+    with Emulator(*args, machine=("-M", machine)) as e:
+        e.qmp.ok("chardev-add", id="c1", backend={"type": "ringbuf", "data": {"size": 4096}})
+        first, before = e.qmp.ok("query-config"), facts(e.qmp)
+    f = tmp_path / "config.json"
+    f.write_text(json.dumps(first))
+    assert {c["id"] for c in first["config"]["chardev"]} == {"c0", "c1"}
+    if machine != "none":
+        assert first["values"]["/machine/peripheral/ser"]["index"] == {"value": 1, "origin": "user"}
+        assert first["values"]["/machine"]["hpet"] == {"value": False, "origin": "user"}
+        assert first["values"]["/machine"]["i8042"] == {"value": True, "origin": "class"}
+    with Emulator("-S", "-readconfig", str(f), machine=()) as e:
+        again = e.qmp.ok("query-config")
+        assert again["config"] == first["config"] and facts(e.qmp) == before
+        assert again["values"] == first["values"]
