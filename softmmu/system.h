@@ -10,7 +10,7 @@
  *   extras.c    other options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
- *   confine.c   what the process may do and holds: -overcommit
+ *   confine.c   what the process is, holds and may do: -overcommit, -run-with, -sandbox (sandbox.c)
  *
  * System is passed along; nothing is global. What commands of monitors get as QCallContext.program is the System.
  */
@@ -83,6 +83,10 @@ bool setup_defaults(System *s, Error **errp);
 
 /* -overcommit: what the process holds. When the machine has its memory. */
 bool confine_memory(System *s, Error **errp);
+/* -run-with: who the process is from now on, and what it sees of the file system. */
+bool confine_process(System *s, Error **errp);
+/* -sandbox: which system calls it may use; called before the machine is made, and after -run-with again. */
+bool confine_calls(System *s, bool before_machine, Error **errp);
 
 /* ---- process.c ---- */
 
