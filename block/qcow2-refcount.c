@@ -253,6 +253,9 @@ static int CO_FN add_one(Qcow2 *q, uint64_t cluster, int delta)
     cache_dirty(&q->rc, s);
     if (v + delta == 0) {
         q->free_hint = min_of(q->free_hint, cluster);
+        if (q->free_byte >> q->cluster_bits == cluster) {
+            q->free_byte = 0; /* whoever gets the cluster next has it for itself */
+        }
     }
     return 0;
 }

@@ -21,7 +21,7 @@ void board_unlock(System *s);
 void board_pause(System *s);      /* processors and virtual time */
 void board_pause_cpus(System *s); /* processors only */
 /* The reset that ends suspend to RAM; false: this machine cannot sleep. */
-bool board_wakeup(System *s, bool power_button);
+bool board_wakeup(System *s, MachineWakeup reason);
 void board_resume(System *s, bool cpus); /* virtual time, and the processors */
 void board_reset(System *s, ShutdownCause cause);
 void board_powerdown(System *s);

@@ -2,8 +2,8 @@
  * Intel 82371AB (PIIX4), function 3: power management (order number 290562-001; sections 7.x are its own) with the ACPI 6.4
  * fixed hardware registers (4.8.3), APM ports and the SMBus host.
  *
- * Not modelled: device monitors, clock control, throttling, resume events other than the power button, devices on
- * the SMBus (every transfer ends with a device error).
+ * Not modelled: device monitors, clock control, throttling, resume events other than the power button and the clock's alarm,
+ * devices on the SMBus (every transfer ends with a device error).
  */
 #include "hw/acpi/piix4.h"
 
@@ -97,15 +97,25 @@ void piix4_pm_power_button(Device *dev)
     pm_update_sci(d);
 }
 
-void piix4_pm_wakeup(Device *dev, bool power_button)
+void piix4_pm_wakeup(Device *dev, MachineWakeup reason)
 {
     Piix4Pm *d = (Piix4Pm *)dev;
 
-    d->st.pm1_status |= STS_WAK | (power_button ? STS_PWRBTN : 0);
+    d->st.pm1_status |= STS_WAK | (reason == WAKEUP_POWER_BUTTON ? STS_PWRBTN : reason == WAKEUP_RTC ? STS_RTC : 0);
     pm_update_sci(d);
 }
 
 /* ---- Sleep states (7.2.3) ---- */
+
+static void pm_rtc_alarm(void *opaque, int n, int level)
+{
+    Piix4Pm *d = opaque;
+    Machine *m = d->pci.dev.machine;
+
+    if (level && (d->st.pm1_enable & STS_RTC) && m->host && m->host->request_wakeup) {
+        m->host->request_wakeup(m, WAKEUP_RTC);
+    }
+}
 
 static void pm_sleep(Piix4Pm *d, unsigned type)
 {
@@ -401,6 +411,7 @@ static bool pm_realize(PciDevice *pci, Error **errp)
     pm_init_config(d);
     device_init_irq_out(&pci->dev, NULL, &d->sci, 1);
     device_init_irq_out(&pci->dev, "smi-irq", &d->smi, 1);
+    device_init_irq_in(&pci->dev, "rtc-alarm", pm_rtc_alarm, 1);
     timer_init(&d->timer, pm_clock(d), &d->st.timer_overflow, pm_timer_half, d);
     memory_region_init_io(&d->pm, m->map, o, &pm_ops, d, "piix4-pm", PM_SIZE);
     memory_region_init_io(&d->gpe, m->map, o, &gpe_ops, d, "acpi-gpe0", 4);

@@ -461,17 +461,18 @@ void x86_op_fence(X86Emit *e, const IrInsn *in, const X86Row *row)
 }
 
 /* A bit index mod W: the instruction itself would reach beyond its operand. */
-static unsigned masked_index(X86Emit *e, const IrInsn *in, unsigned base)
+static unsigned masked_index(X86Emit *e, const IrInsn *in, const X86Mem *m)
 {
     unsigned from = x86_load(e, in->arg[2]), t;
+    bool address = m && (from == m->base || from == m->index);
 
     /* In system mode the address has a register already, and r11: there may be one left. */
-    t = !e->job->user && from != base && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
+    t = !e->job->user && !address && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
     if (t == from) {
         x86_lose_reg(e, from);
     }
     x86_mov(&e->a, t, from);
-    e->locked &= t != from && from != base && (e->scratch >> from & 1) ? ~(1u << from) : ~0u;
+    e->locked &= t != from && !address && (e->scratch >> from & 1) ? ~(1u << from) : ~0u;
     x86_clobber_flags(e);
     x86_rr(&e->a, 0x83, W32, 4, t);
     x86_byte(&e->a, 8 * ir_width_bytes(in->w) - 1);
@@ -511,11 +512,11 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_preserve_flags(e, old_flags);
     }
     if (bits && !ir_is_inline(in->arg[2]) && e->job->user) {
-        index = masked_index(e, in, NO_REG);
+        index = masked_index(e, in, NULL);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
     if (bits && !ir_is_inline(in->arg[2]) && !e->job->user) {
-        index = masked_index(e, in, acc.m.base);
+        index = masked_index(e, in, &acc.m);
     }
     if (!unary && index == NO_REG) {
         if (exchange || xadd) {
