@@ -18,7 +18,23 @@ static bool is_scratch(const X86Emit *e, unsigned reg)
     return reg != NO_REG && (e->scratch >> reg & 1);
 }
 
-/* The address without r11, and with at most one scratch register: one that wraps, or of two of them, is summed. */
+/* Whether a sum may have a register without pushing anything out: r11 and the compare want one each. */
+static bool room_for_sum(const X86Emit *e)
+{
+    unsigned idle = 0;
+
+    for (unsigned r = 0; r < 16; r++) {
+        IrRef ref = e->reg_val[r];
+        idle += (e->scratch & ~e->locked) >> r & 1 &&
+                (ref == IR_NONE || (e->val[ref].last < e->n && ref != e->recipe.a && ref != e->recipe.b));
+    }
+    return idle > 2;
+}
+
+/*
+ * The address without r11, and with at most one scratch register. One that wraps, or of two scratch registers, is summed; else
+ * one of two registers only if that costs nothing: it comes a cycle earlier than when the base is added to the addend.
+ */
 static X86Mem linear_address(X86Emit *e, const IrInsn *in)
 {
     bool a64 = in->aux2 >> IR_ADDR_SHIFT == IR_A64;
@@ -27,7 +43,8 @@ static X86Mem linear_address(X86Emit *e, const IrInsn *in)
     X86Mem m;
 
     x86_fold_address(e, in, &m);
-    if (a64 && m.base != R11 && m.index != R11 && !(is_scratch(e, m.base) && is_scratch(e, m.index))) {
+    if (a64 && m.base != R11 && m.index != R11 && !(is_scratch(e, m.base) && is_scratch(e, m.index)) &&
+        (m.index == NO_REG || !room_for_sum(e))) {
         return m;
     }
     used |= m.base != NO_REG ? 1u << m.base : 0;
@@ -303,7 +320,9 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     if (window < 0) {
         temp = x86_alloc(e, false);
     }
+    e->locked &= ~(1u << R11); /* idle until the compare: saving flags wants such a register */
     x86_clobber_flags(e);
+    x86_lock(e, R11);
     access |= (in->aux2 & IR_MMU_MASK) << TCG_ACCESS_MMU_SHIFT;
     access |= aligned ? TCG_ACCESS_ALIGNED : 0;
     acc.cold = c = new_cold(e);
