@@ -179,7 +179,9 @@ static uint8_t *put_extension(uint8_t *at, uint8_t *end, uint32_t type, const vo
     }
     st32_be(at, type);
     st32_be(at + 4, len);
-    memcpy(at + 8, data, len);
+    if (len) {
+        memcpy(at + 8, data, len);
+    }
     return at + 8 + round_up(len, 8);
 }
 

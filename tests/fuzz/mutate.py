@@ -358,6 +358,7 @@ class Cases:
                 yield case("name", self._command(bad, None), bad, [word(name)])
             members = c.get("members", [])
             good = {m["name"]: self.s.valid(m) for m in members if m.get("required")}
+            good.update({k: v for k, v in {"driver": "isa-serial", "qom-type": "memory-backend-ram"}.items() if k in good})
             if None in good.values() or name in ("quit", "system_wakeup"):
                 continue
             for kind, key, value, item, fix in self.make.members(members):
