@@ -141,9 +141,6 @@ BlockNode *CO_FN block_open(BlockContext *ctx, const BlockdevOptions *opts, cons
         n->state = NULL; /* nothing to close */
         goto fail;
     }
-    if (!n->filename && n->file && n->file->node->filename) {
-        n->filename = g_strdup(n->file->node->filename);
-    }
     return n;
 fail:
     node_unref(n);
@@ -173,11 +170,15 @@ BlockChild *CO_FN node_open_child(BlockNode *n, const BlockdevRef *ref, const ch
         return NULL;
     }
     c = node_use(node, n, name, 0, PERM_ALL, errp);
-    node_unref(node);
+    node_unref(node); /* c has it, or it is gone */
+    if (!c) {
+        return NULL;
+    }
     if (backing) {
         n->backing = c;
     } else if (!strcmp(name, "file")) {
         n->file = c;
+        n->filename = n->filename ? n->filename : g_strdup(node->filename);
     }
     if (!node_refresh_perms(n, errp)) {
         node_unuse(c);

@@ -150,7 +150,6 @@ static int CO_FN make_plan(Qcow2 *q, uint64_t offset, uint64_t len, Plan *p)
     want = div_round_up(min_of(offset + len, p->start + ALLOC_MAX) - p->start, q->cluster_size);
     want = alike(q, s, i, max_of(want, (uint64_t)1));
     p->fresh = !is_reusable(q, l2_get(q, s, i));
-    whole = p->fresh && (has_old_data(q, s, i) || has_old_data(q, s, i + want - 1));
     p->host = l2_get(q, s, i) & E_OFFSET;
     if (p->fresh && q->has_data_file) {
         p->host = p->start;
@@ -160,6 +159,11 @@ static int CO_FN make_plan(Qcow2 *q, uint64_t offset, uint64_t len, Plan *p)
     if (r) {
         return r;
     }
+    r = l2_for_write(q, offset, &s, &i); /* allocating may have pushed the slice out */
+    if (r) {
+        return r;
+    }
+    whole = p->fresh && (has_old_data(q, s, i) || has_old_data(q, s, i + want - 1));
     file_end = data_node(q)->length;
     p->beyond = p->fresh && p->host >= file_end && !q->has_data_file;
     p->len = want << q->cluster_bits;
@@ -463,8 +467,8 @@ int CO_FN qcow2_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
                  : run.type == RUN_DATA       ? ST_DATA | ST_ALLOCATED
                  : run.type == RUN_COMPRESSED ? ST_DATA | ST_ALLOCATED | ST_COMPRESSED
                                               : 0;
-    if (run.has_place && run.type != RUN_UNALLOCATED) {
-        out->flags |= ST_OFFSET;
+    if (run.has_place) {
+        out->flags |= ST_OFFSET | (run.type == RUN_DATA ? ST_RECURSE : 0); /* what was never written is a hole there */
         out->map = run.host;
         out->file = data_node(q);
     }

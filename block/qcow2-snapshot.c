@@ -535,7 +535,8 @@ bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp)
     if (length < before) {
         uint64_t from = round_up(length, q->cluster_size);
 
-        r = from < before ? qcow2_discard(n, from, before - from) : 0;
+        r = node_write_zeroes(n, length, min_of(from, before) - length, 0); /* growing again must not show it */
+        r = r || from >= before ? r : qcow2_discard(n, from, before - from);
     }
     r = r ? r : set_length(q, length);
     if (!r && q->data && length != before) {

@@ -4,7 +4,9 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <glib/gstdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "chardev/internal.h"
@@ -246,6 +248,53 @@ static void test_back_pressure(void)
     finish(&p);
 }
 
+static int client_of(const char *path)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(to.sun_path, path, sizeof(to.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&to, sizeof(to)), ==, 0);
+    return fd;
+}
+
+/* A front end that takes nothing, as a guest that does not read: who has left what he sent does not keep out the next. */
+static void test_next_client(void)
+{
+    Program p;
+    Front f = { .got = g_string_new(NULL), .room = 2 };
+    g_autofree char *folder = g_dir_make_tmp("kestrel-chardev-XXXXXX", NULL), *path = g_build_filename(folder, "s", NULL);
+    g_autofree char *text = g_strdup_printf("unix:%s,server=on,wait=off", path);
+    int fd;
+
+    start(&p);
+    f.chr = chardev_new_from_text(&p.ctx, "s", text, NULL, &error_abort);
+    g_assert_true(chardev_attach(f.chr, &front_handlers, &f, &error_abort));
+    for (int n = 1; n <= 5; n++) {
+        fd = client_of(path);
+        turns(&p);
+        g_assert_cmpint(f.opened, ==, n);
+        g_assert_cmpint(f.closed, ==, n - 1);
+        g_assert_cmpint(write(fd, "abcd", 4), ==, 4);
+        close(fd);
+        turns(&p);
+    }
+    g_assert_cmpstr(f.got->str, ==, "ab");
+    f.room = 10;
+    chardev_accept_input(f.chr);
+    turns(&p);
+    g_assert_cmpstr(f.got->str, ==, "ababcd"); /* of the last all is there */
+    g_assert_cmpint(f.closed, ==, 5);
+    fd = client_of(path);
+    turns(&p);
+    g_assert_cmpint(f.opened, ==, 6);
+    close(fd);
+    chardev_detach(f.chr, &f);
+    g_string_free(f.got, TRUE);
+    finish(&p);
+    g_rmdir(folder);
+}
+
 /* A full socket: bytes are taken or refused, never lost between. */
 static void test_full(void)
 {
@@ -372,6 +421,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/chardev/writers", test_writers);
     g_test_add_func("/chardev/back-pressure", test_back_pressure);
+    g_test_add_func("/chardev/next-client", test_next_client);
     g_test_add_func("/chardev/full", test_full);
     g_test_add_func("/chardev/mux", test_mux);
     g_test_add_func("/chardev/texts", test_texts);

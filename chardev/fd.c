@@ -15,11 +15,16 @@ bool chardev_fd_nonblock(int fd, Error **errp)
     return true;
 }
 
+enum { PEER_SHUT = 0x2000 }; /* poll(2)'s POLLRDHUP: the peer of a socket writes no more */
+
 /* The other end is gone, and nothing more can be written; what is left to read is read as there is room. */
 static void hung_up(ChardevFd *f)
 {
     f->hung = true;
     chardev_fd_update(f);
+    if (f->hung_up) {
+        f->hung_up(f->chr);
+    }
 }
 
 static void ended(ChardevFd *f)
@@ -68,7 +73,7 @@ static void on_in(void *opaque, unsigned ready)
         if (ready & (LOOP_IN | LOOP_HUP | LOOP_ERR)) {
             read_some(f);
         }
-    } else if (ready & (LOOP_HUP | LOOP_ERR)) {
+    } else if (ready & (LOOP_HUP | LOOP_ERR | PEER_SHUT)) {
         hung_up(f);
     }
 }
@@ -108,7 +113,9 @@ void chardev_fd_update(ChardevFd *f)
     in = chardev_room(f->chr) > 0 ? LOOP_IN : 0;
     out = !f->hung && chardev_wants_writable(f->chr) ? LOOP_OUT : 0;
     if (f->in == f->out) {
-        set_watch(f, &f->win, &f->in_events, f->in, in | out, on_in);
+        unsigned shut = f->hung_up && !f->hung && !in ? PEER_SHUT : 0; /* with room, reading finds the end */
+
+        set_watch(f, &f->win, &f->in_events, f->in, in | out | shut, on_in);
     } else {
         set_watch(f, &f->win, &f->in_events, f->in, in, on_in);
         set_watch(f, &f->wout, &f->out_events, f->out, out, on_out);

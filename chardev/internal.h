@@ -82,6 +82,7 @@ typedef struct {
     bool hung;            /* the other end is gone; what it sent may still be read */
     bool active;
     void (*ended)(Chardev *);                                  /* end of input or an error */
+    void (*hung_up)(Chardev *);                                /* hung was set; NULL: nobody cares */
     int (*read)(Chardev *, void *buf, int len);                /* NULL: read(2) */
     void (*received)(Chardev *, uint8_t *buf, int len);        /* NULL: chardev_received */
 } ChardevFd;

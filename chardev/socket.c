@@ -125,6 +125,20 @@ static void socket_received(Chardev *c, uint8_t *buf, int len)
 }
 
 static void next_connection(ChardevSocket *s);
+static void on_accept(void *opaque, unsigned ready);
+
+/*
+ * The peer has gone while the front end takes no input. What it sent is kept until there is room, or somebody else wants to
+ * connect: a guest that does not read its serial port must not keep everybody out.
+ */
+static void socket_hung_up(Chardev *c)
+{
+    ChardevSocket *s = (ChardevSocket *)c;
+
+    if (s->listener >= 0 && !s->wlisten) {
+        s->wlisten = loop_watch(s->chr.ctx->loop, s->listener, LOOP_IN, on_accept, s);
+    }
+}
 
 /* The number first: a writer in another thread must not use it when it means another file. */
 static void close_peer(ChardevSocket *s)
@@ -160,6 +174,7 @@ static void connected(ChardevSocket *s, int fd)
     s->wlisten = NULL;
     s->fd.read = socket_read;
     s->fd.received = socket_received;
+    s->fd.hung_up = socket_hung_up;
     chardev_fd_start(&s->fd, &s->chr, fd, fd, socket_ended);
     if (s->conf.telnet && send(fd, hello, sizeof(hello), MSG_NOSIGNAL) < 0) {
         socket_ended(&s->chr);
@@ -186,6 +201,7 @@ static void on_accept(void *opaque, unsigned ready)
     int fd = accept_one(s);
 
     if (fd >= 0) {
+        socket_ended(&s->chr); /* the one before, if it has hung up */
         connected(s, fd);
     }
 }

@@ -202,6 +202,7 @@ bool user_load(UserProcess *p, X86Cpu *cpu, int *status, Error **errp)
         } else {
             error_set_errno(errp, err, "%s", path);
         }
+        user_program_finish(&g);
         return false;
     }
     if (p->config.argv0 && !g.is_script) {

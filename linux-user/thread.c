@@ -15,6 +15,7 @@
 #include "target/i386/fp-helpers.h"
 #include "util/disas.h"
 #include "util/log.h"
+#include "util/sanitize.h"
 #include "util/thread.h"
 
 enum { HOST_STACK = 256 << 10 };
@@ -86,6 +87,9 @@ static _Noreturn void exit_process(uint64_t nr, uint64_t status)
 
 int64_t sys_exit_group(UserThread *t, const uint64_t a[6])
 {
+    if (!t->vfork_child) {
+        user_gdb_exit(t, (int)a[0], 0);
+    }
     exit_process(SYS_exit_group, a[0]);
 }
 
@@ -98,6 +102,9 @@ int64_t sys_exit(UserThread *t, const uint64_t a[6])
     alone = t->p->num_threads == 1;
     pthread_mutex_unlock(&t->p->threads_lock);
     if (alone || t->vfork_child) {
+        if (alone) {
+            user_gdb_exit(t, (int)a[0], 0);
+        }
         exit_process(SYS_exit_group, a[0]);
     }
     user_block_all(t);
@@ -228,6 +235,7 @@ static void child_of_fork(UserThread *t, const CloneArgs *c)
     pthread_mutex_init(&t->p->threads_lock, NULL);
     pthread_mutex_init(&t->signals->lock, NULL);
     forget_others(t);
+    user_gdb_fork_child(t->p);
     t->slot = NULL;
     t->pending = 0;
     t->clear_tid = c->flags & CLONE_CHILD_CLEARTID ? c->child_tid : 0;
@@ -286,9 +294,20 @@ static int64_t new_process(UserThread *t, const CloneArgs *c)
 
 /* vfork: the child runs here, on another host stack, while the parent waits in the kernel. */
 
+#ifdef BUILT_WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#else /* the sanitizer must know of stacks */
+#define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr))
+#define __sanitizer_start_switch_fiber(save, stack, size) ((void)(save))
+#define __sanitizer_finish_switch_fiber(save, stack, size) ((void)(stack))
+#endif
+
 typedef struct {
     UserThread *t;
     const CloneArgs *args;
+    const void *own_stack;     /* of the parent, for the sanitizer */
+    size_t own_size;
     UserSignals signals;       /* of the child */
     UserThread saved;          /* the parent's; the list it is in is not to be touched */
     X86State st;
@@ -299,6 +318,7 @@ static int vfork_main(void *arg)
     Vfork *v = arg;
     UserThread *t = v->t;
 
+    __sanitizer_finish_switch_fiber(NULL, &v->own_stack, &v->own_size);
     t->tid = getpid();
     t->signals = &v->signals;
     t->vfork_child = true;
@@ -331,6 +351,7 @@ static int64_t new_vfork(UserThread *t, const CloneArgs *c)
     uint64_t size = HOST_STACK + sizeof(Vfork), flags = c->flags & ~(uint64_t)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS);
     uint8_t *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     Vfork *v = (Vfork *)(void *)(stack + HOST_STACK);
+    void *save = NULL;
     int64_t r;
 
     if (stack == MAP_FAILED) {
@@ -346,9 +367,13 @@ static int64_t new_vfork(UserThread *t, const CloneArgs *c)
     memcpy(v->signals.action, t->signals->action, sizeof(v->signals.action));
     pthread_mutex_unlock(&t->signals->lock);
     pthread_mutex_init(&v->signals.lock, NULL);
+    ASAN_UNPOISON_MEMORY_REGION(stack, size); /* another child may have ended there */
+    __sanitizer_start_switch_fiber(&save, stack, HOST_STACK);
     r = clone(vfork_main, v, (int)(flags | c->exit_signal), v, c->flags & CLONE_PIDFD ? (void *)(uintptr_t)c->pidfd : (void *)(uintptr_t)c->parent_tid,
               NULL, NULL);
     r = r < 0 ? -errno : r;
+    __sanitizer_start_switch_fiber(NULL, v->own_stack, v->own_size);
+    __sanitizer_finish_switch_fiber(save, NULL, NULL);
     copy_back(t, v);
     if (r > 0 && (c->flags & CLONE_PARENT_SETTID) && (c->flags & CLONE_PIDFD)) {
         uint32_t pid = (uint32_t)r;

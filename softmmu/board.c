@@ -42,6 +42,11 @@ static void request_suspend(Machine *m)
     run_request_suspend(&system_of(m)->run);
 }
 
+static void request_wakeup(Machine *m, MachineWakeup reason)
+{
+    run_request_wakeup(&system_of(m)->run, reason);
+}
+
 static void guest_panicked(Machine *m, struct json_object *info)
 {
     run_guest_panicked(&system_of(m)->run, info);
@@ -128,8 +133,8 @@ static char *find_file(Machine *m, const char *name, Error **errp)
 static const MachineHost machine_host = {
     .warn = warn,
     .request_reset = request_reset, .request_shutdown = request_shutdown, .request_exit = request_exit,
-    .request_suspend = request_suspend, .guest_panicked = guest_panicked, .find_file = find_file, .serial = serial,
-    .emit = emit,
+    .request_suspend = request_suspend, .request_wakeup = request_wakeup, .guest_panicked = guest_panicked,
+    .find_file = find_file, .serial = serial, .emit = emit,
 };
 
 /* ---- Making it ---- */
@@ -452,15 +457,14 @@ void board_pause_cpus(System *s)
     }
 }
 
-bool board_wakeup(System *s, bool power_button)
+bool board_wakeup(System *s, MachineWakeup reason)
 {
     const MachineOps *ops = s->machine ? machine_functions(s->machine) : NULL;
 
     if (!ops || !ops->wakeup) {
         return false;
     }
-    machine_reset(s->machine, OBJECT_WARM_RESET);
-    ops->wakeup(s->machine, power_button);
+    ops->wakeup(s->machine, reason);
     return true;
 }
 

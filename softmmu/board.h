@@ -14,6 +14,9 @@ bool extras_apply(System *s, Error **errp);
 bool extras_qtest(System *s, Error **errp);
 /* drives.c */
 bool drives_apply(System *s, Error **errp);
+bool blockdevs_apply(System *s, Error **errp);
+/* Of all disks; made when first asked for. */
+struct BlockContext *system_blocks(System *s);
 
 /* The machine's lock domain; nothing without a machine. Nests in the same thread. */
 void board_lock(System *s);
@@ -21,7 +24,7 @@ void board_unlock(System *s);
 void board_pause(System *s);      /* processors and virtual time */
 void board_pause_cpus(System *s); /* processors only */
 /* The reset that ends suspend to RAM; false: this machine cannot sleep. */
-bool board_wakeup(System *s, bool power_button);
+bool board_wakeup(System *s, MachineWakeup reason);
 void board_resume(System *s, bool cpus); /* virtual time, and the processors */
 void board_reset(System *s, ShutdownCause cause);
 void board_powerdown(System *s);

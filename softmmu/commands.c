@@ -16,7 +16,7 @@ bool qmp_query_status(QCallContext *cc, StatusInfo **ret, Error **errp)
 {
     *ret = q_calloc(1, sizeof(**ret));
     (*ret)->status = run_of(cc)->state;
-    (*ret)->running = run_is_running(run_of(cc));
+    (*ret)->running = run_is_running(run_of(cc)) && run_of(cc)->state != RUN_STATE_SUSPENDED;
     return true;
 }
 
@@ -57,7 +57,7 @@ bool qmp_system_powerdown(QCallContext *cc, Error **errp)
 
 bool qmp_system_wakeup(QCallContext *cc, Error **errp)
 {
-    return run_wakeup(run_of(cc), false, errp);
+    return run_wakeup(run_of(cc), WAKEUP_OTHER, errp);
 }
 
 bool qmp_quit(QCallContext *cc, Error **errp)

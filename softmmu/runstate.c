@@ -50,6 +50,11 @@ void run_request_suspend(RunControl *r)
     request(r, &r->suspend, 1);
 }
 
+void run_request_wakeup(RunControl *r, MachineWakeup reason)
+{
+    request(r, &r->wakeup, (int)reason + 1);
+}
+
 void run_watchdog_fired(RunControl *r)
 {
     request(r, &r->watchdog, 1);
@@ -203,12 +208,12 @@ static void do_suspend(RunControl *r)
 }
 
 /* ACPI 6.5, 16.1.3: the processors start at the firmware again, memory is as it was. */
-bool run_wakeup(RunControl *r, bool power_button, Error **errp)
+bool run_wakeup(RunControl *r, MachineWakeup reason, Error **errp)
 {
     if (r->state != RUN_STATE_SUSPENDED) {
         return error_set(errp, "Unable to wake up: guest is not in suspended state");
     }
-    if (!board_wakeup(r->system, power_button)) {
+    if (!board_wakeup(r->system, reason)) {
         return error_set(errp, "wake-up from suspend is not supported by this guest");
     }
     r->state = RUN_STATE_RUNNING;
@@ -268,6 +273,9 @@ void run_pending(RunControl *r)
     if (take(&r->suspend)) {
         do_suspend(r);
     }
+    if ((cause = take(&r->wakeup))) {
+        run_wakeup(r, (MachineWakeup)(cause - 1), NULL);
+    }
     if (take(&r->watchdog)) {
         do_watchdog(r); /* asks for more, which comes next */
     }
@@ -278,7 +286,7 @@ void run_pending(RunControl *r)
         do_reset(r, cause - 1);
     }
     if (!r->ending && take(&r->powerdown)) {
-        if (!run_wakeup(r, true, NULL)) {
+        if (!run_wakeup(r, WAKEUP_POWER_BUTTON, NULL)) {
             board_powerdown(r->system);
         }
         emit(r, &qevent_POWERDOWN, NULL);

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "hw/core/machine.h"
 #include "qapi/run-state.gen.h"
 #include "util/loop.h"
 
@@ -29,7 +30,7 @@ typedef struct RunControl {
     WatchdogAction on_watchdog;
     LoopWork work;
     /* What was asked for: cause + 1, 0 nothing. */
-    atomic_int reset, shutdown, powerdown, suspend, exit, watchdog;
+    atomic_int reset, shutdown, powerdown, suspend, wakeup, exit, watchdog;
     atomic_int signal_number, signal_pid;
 } RunControl;
 
@@ -41,6 +42,7 @@ void run_request_reset(RunControl *r, ShutdownCause cause);
 void run_request_shutdown(RunControl *r, ShutdownCause cause);
 void run_request_powerdown(RunControl *r);
 void run_request_suspend(RunControl *r);
+void run_request_wakeup(RunControl *r, MachineWakeup reason);
 void run_request_exit(RunControl *r, int status); /* at once, whatever -no-shutdown says */
 void run_guest_panicked(RunControl *r, struct json_object *info); /* info: borrowed or NULL */
 void run_watchdog_fired(RunControl *r);
@@ -54,7 +56,7 @@ bool run_is_running(const RunControl *r);
 /* The processors stop; the state becomes `why`. */
 void run_stop(RunControl *r, RunState why);
 /* Ends suspend to RAM. */
-bool run_wakeup(RunControl *r, bool power_button, Error **errp);
+bool run_wakeup(RunControl *r, MachineWakeup reason, Error **errp);
 /* They run. Fails when the machine has to be reset first. */
 bool run_start(RunControl *r, Error **errp);
 uint32_t run_phase(const RunControl *r);

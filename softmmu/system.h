@@ -7,6 +7,7 @@
  *   setup.c     records to chardevs, monitors, objects
  *   board.c     records to the machine and its devices
  *   drives.c    -drive
+ *   blockdev.c  -blockdev, commands about disks
  *   extras.c    other options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
@@ -37,7 +38,7 @@ typedef struct System {
     RunControl run;
     Machine *machine;           /* NULL until it is made */
     unsigned lock_depth;        /* how often the main thread has taken its lock domain */
-    struct BlockContext *blocks;    /* NULL: no -drive */
+    struct BlockContext *blocks;    /* NULL: no disk yet; see system_blocks */
     struct QtestServer *qtest;      /* NULL: no -qtest */
     char *name, *uuid;          /* NULL: none given */
     Chardev *serial[SERIAL_MAX];

@@ -18,6 +18,8 @@ typedef struct Vcpu Vcpu;       /* accel/vcpu.h */
 typedef struct Accel Accel;     /* accel/accel.h */
 typedef struct RunControl RunControl; /* softmmu/runstate.h */
 
+typedef enum { WAKEUP_OTHER, WAKEUP_POWER_BUTTON, WAKEUP_RTC } MachineWakeup; /* what ends suspend to RAM */
+
 typedef struct MachineOps {     /* ObjectOps.iface of machine classes; functions may be NULL */
     /* Builds the board; on failure the caller destroys the machine. */
     bool (*create)(Machine *, Error **);
@@ -26,7 +28,7 @@ typedef struct MachineOps {     /* ObjectOps.iface of machine classes; functions
     void (*reset)(Machine *, ObjectResetKind);    /* after the devices */
     void (*powerdown)(Machine *);                 /* system_powerdown: ACPI power button */
     void (*nmi)(Machine *);
-    void (*wakeup)(Machine *, bool power_button); /* after the reset that ends suspend to RAM; NULL: it cannot sleep */
+    void (*wakeup)(Machine *, MachineWakeup);     /* ends suspend to RAM: resets the machine; NULL: it cannot sleep */
     unsigned max_cpus;                            /* 0: no CPUs at all */
     unsigned max_dies, max_clusters, max_modules; /* 0: one at most */
     uint64_t default_ram_size;
@@ -82,6 +84,7 @@ typedef struct MachineHost {
     void (*request_shutdown)(Machine *, ShutdownCause);  /* honours -no-reboot, -no-shutdown, -action */
     void (*request_exit)(Machine *, int status);          /* isa-debug-exit: process exit status */
     void (*request_suspend)(Machine *);
+    void (*request_wakeup)(Machine *, MachineWakeup);    /* nothing happens when it does not sleep */
     void (*guest_panicked)(Machine *, struct json_object *info);
     /* -L path and defaults: allocated path or NULL with errp. kind: "bios", "keymap". */
     char *(*find_file)(Machine *, const char *name, Error **errp);

@@ -19,7 +19,9 @@
 #include "hw/intc/i8259.gen.h"
 #include "hw/nvram/fw_cfg.gen.h"
 #include "hw/nvram/fw_cfg.h"
+#include "hw/rtc/mc146818rtc.h"
 #include "hw/acpi/piix4.gen.h"
+#include "hw/acpi/smbus.gen.h"
 #include "hw/pci-host/i440fx.gen.h"
 #include "hw/pci-host/piix3.gen.h"
 #include "hw/rtc/mc146818rtc.gen.h"
@@ -33,7 +35,7 @@ static const QClass *const classes[] = {
     &qclass_container, &qclass_ISA, &qclass_PCI, &qclass_pc_i440fx_10_0_machine, &qclass_qtest_accel,
     &qclass_qemu64_x86_64_cpu, &qclass_apic, &qclass_ioapic, &qclass_isa_i8259, &qclass_hpet, &qclass_isa_pit, &qclass_isa_pcspk,
     &qclass_mc146818rtc, &qclass_i8257, &qclass_i8042, &qclass_port92, &qclass_fw_cfg_io, &qclass_i440FX_pcihost,
-    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
+    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_i2c_bus, &qclass_smbus_eeprom, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
 };
 
 typedef struct {
@@ -44,7 +46,7 @@ typedef struct {
     PcMachine *pc;
     bool (*add)(Machine *, Error **); /* what -device would; NULL: nothing */
     char *firmware;            /* file of 128 KiB: byte n is n / 1024 */
-    unsigned resets, suspends;
+    unsigned resets, suspends, wakeups;
 } Fixture;
 
 static void request_reset(Machine *m, ShutdownCause cause)
@@ -54,6 +56,11 @@ static void request_reset(Machine *m, ShutdownCause cause)
 
 static void ignore_shutdown(Machine *m, ShutdownCause cause)
 {
+}
+
+static void request_wakeup(Machine *m, MachineWakeup reason)
+{
+    ((Fixture *)m->opaque)->wakeups += reason == WAKEUP_RTC;
 }
 
 static void request_suspend(Machine *m)
@@ -74,7 +81,7 @@ static char *find_file(Machine *m, const char *name, Error **errp)
 }
 
 static const MachineHost host = { .request_reset = request_reset, .request_shutdown = ignore_shutdown,
-                                  .request_suspend = request_suspend, .find_file = find_file };
+                                  .request_suspend = request_suspend, .request_wakeup = request_wakeup, .find_file = find_file };
 
 static gint by_name(gconstpointer a, gconstpointer b)
 {
@@ -455,6 +462,22 @@ static void test_power_button(void)
     g_assert_cmpint(f->pc->gsi_ioapic[9]->level, ==, 0);
     out(f, 0x604, 2, 0x2401);                              /* S3 */
     g_assert_cmpuint(f->suspends, ==, 1);
+    irq_pulse(device_irq_in(f->pc->pm, "rtc-alarm", 0));   /* not enabled: it sleeps on */
+    g_assert_cmpuint(f->wakeups, ==, 0);
+    out(f, 0x602, 2, 0x400);
+    irq_pulse(device_irq_in(f->pc->pm, "rtc-alarm", 0));
+    g_assert_cmpuint(f->wakeups, ==, 1);
+    config(f, 0x00, 0x58);
+    out(f, 0xcfc + 1, 1, 0x30);                            /* PAM0: the firmware runs in RAM, and goes on there */
+    machine_functions(f->m)->wakeup(f->m, WAKEUP_RTC);
+    config(f, 0x00, 0x58);
+    g_assert_cmphex(in(f, 0xcfc + 1, 1), ==, 0x30);
+    g_assert_cmphex(mc146818rtc_get_cmos(f->pc->rtc, 0x0f), ==, 0xfe);
+    config(f, 0x0b, 0x40);
+    out(f, 0xcfc, 4, 0x601);
+    config(f, 0x0b, 0x80);
+    out(f, 0xcfc, 1, 1);
+    g_assert_cmphex(in(f, 0x600, 2), ==, 0x8400);          /* WAK_STS, RTC_STS */
     end(f);
 }
 

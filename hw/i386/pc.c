@@ -15,6 +15,7 @@
 #include "hw/nvram/fw_cfg.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/pci-host/piix3.h"
+#include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
 #include "qapi/schema.h"
@@ -349,6 +350,21 @@ static bool pc_create_serial(PcMachine *pc, Error **errp)
 
 /* ---- PCI functions ---- */
 
+/* Places of memory modules, which say nothing about themselves: all zeros. */
+static bool pc_create_eeproms(PcMachine *pc, Error **errp)
+{
+    enum { FIRST = 0x50, MODULES = 8 };
+
+    for (unsigned i = 0; i < MODULES; i++) {
+        g_autofree char *address = g_strdup_printf("%u", FIRST + i);
+
+        if (!device_new(&pc->m, "smbus-eeprom", piix4_pm_i2c_bus(pc->pm), NULL, NULL, errp, "address", address, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool pc_create_pm(PcMachine *pc, Error **errp)
 {
     if (!pc_has_acpi(pc)) {
@@ -361,7 +377,8 @@ static bool pc_create_pm(PcMachine *pc, Error **errp)
     }
     device_connect_irq_out(pc->pm, NULL, 0, gsi_wire(pc, SCI_GSI, FROM_SCI));
     device_connect_irq_out(pc->pm, "smi-irq", 0, wire(pc, pc_smi, 0));
-    return true;
+    device_connect_irq_out(pc->rtc, "alarm", 0, device_irq_in(pc->pm, "rtc-alarm", 0));
+    return pc_create_eeproms(pc, errp);
 }
 
 /* The channels' own lines are 14 and 15 of the ISA bus. */
@@ -456,12 +473,18 @@ static void pc_reset(Machine *m, ObjectResetKind kind)
     }
 }
 
-static void pc_wakeup(Machine *m, bool power_button)
+static void pc_wakeup(Machine *m, MachineWakeup reason)
 {
+    enum { CMOS_SHUTDOWN_STATUS = 0x0f, FROM_S3 = 0xfe }; /* by which the firmware knows that it must not start anew */
     PcMachine *pc = pc_machine(m);
+    uint8_t shadow[I440FX_SHADOW_BYTES];
 
+    i440fx_get_shadow(pc->host, shadow); /* the firmware goes on where it is, in its copy in RAM */
+    machine_reset(m, OBJECT_WARM_RESET);
+    i440fx_set_shadow(pc->host, shadow);
+    mc146818rtc_set_cmos(pc->rtc, CMOS_SHUTDOWN_STATUS, FROM_S3);
     if (pc->pm) {
-        piix4_pm_wakeup(pc->pm, power_button);
+        piix4_pm_wakeup(pc->pm, reason);
     }
 }
 

@@ -144,6 +144,9 @@ static void test_identify(void)
     g_assert_cmpuint(ld32_le(id + 120), ==, DISK_SECTORS);
     g_assert_cmpuint(ld64_le(id + 200), ==, DISK_SECTORS);
     g_assert_cmphex(ld16_le(id + 176), ==, 0x203f); /* ultra mode 5 */
+    devtest_pci_write(e.t, 9, 0x40, 4, 0x80008000); /* channels enabled: what drivers look at stays over a reset */
+    devtest_reset(e.t, OBJECT_WARM_RESET);
+    g_assert_cmphex(devtest_pci_read(e.t, 9, 0x40, 4), ==, 0x80008000);
     g_assert_cmphex(ld16_le(id + 118), ==, 0x0110); /* 16 sectors a block before anybody set it */
     devtest_outb(e.t, 0x1f1, 3);
     devtest_outb(e.t, 0x1f2, 0x22);

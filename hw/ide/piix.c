@@ -2,6 +2,8 @@
  * IDE function of the Intel PIIX3 (82371SB, order number 290550-002, chapter 2.3 and 2.7): two channels at the legacy ports, bus
  * master at BAR 4. The ports are decoded whatever the timing registers say; timings have no effect.
  */
+#include <string.h>
+
 #include "hw/ide/internal.h"
 #include "hw/pci/pci.h"
 
@@ -129,25 +131,51 @@ static void piix3_ide_unrealize(PciDevice *pci)
     finish_regions((Piix3Ide *)pci);
 }
 
-static void piix3_ide_rebuild(Object *o)
+static void update_irqs(Piix3Ide *d)
 {
-    Piix3Ide *d = (Piix3Ide *)o;
-
     for (int i = 0; i < 2; i++) {
         ide_update_irq(d->buses[i]);
     }
+}
+
+/*
+ * IDETIM stays over resets: its bits 15 and 31 say which channels are there, the firmware sets them when it starts and not
+ * when it resumes from S3, and drivers believe them.
+ */
+static void keep_timing(PciDevice *pci)
+{
+    memcpy(pci->initial + R_IDETIM, pci->st.config + R_IDETIM, 4);
+}
+
+static void piix3_ide_config_write(PciDevice *pci, uint32_t offset, uint32_t value, unsigned size)
+{
+    pci_config_write_default(pci, offset, value, size);
+    keep_timing(pci);
+}
+
+static void piix3_ide_reset(Object *o, ObjectResetKind kind)
+{
+    update_irqs((Piix3Ide *)o);
+}
+
+static void piix3_ide_rebuild(Object *o)
+{
+    keep_timing(PCI_DEVICE(o));
+    update_irqs((Piix3Ide *)o);
 }
 
 static const PciDeviceOps piix3_ide_pci = {
     .info = {.vendor = 0x8086, .device = 0x7010, .class_code = 0x010180, .not_hotpluggable = true},
     .realize = piix3_ide_realize,
     .unrealize = piix3_ide_unrealize,
+    .config_write = piix3_ide_config_write,
 };
 
 const ObjectOps piix3_ide_ops = {
     .size = sizeof(Piix3Ide),
     .conf_offset = offsetof(Piix3Ide, conf),
     .state_offset = offsetof(Piix3Ide, st),
+    .reset = piix3_ide_reset,
     .rebuild = piix3_ide_rebuild,
     .iface = &piix3_ide_pci,
 };

@@ -282,10 +282,19 @@ static const MemoryOps command_ops = {
 
 /* Input ------------------------------------------------------------------------------ */
 
+/* Who touches them wakes a guest that sleeps. */
+static void request_wakeup(Machine *m)
+{
+    if (m->host && m->host->request_wakeup) {
+        m->host->request_wakeup(m, WAKEUP_OTHER);
+    }
+}
+
 static void i8042_key(void *opaque, QKeyCode key, bool down)
 {
     I8042 *s = opaque;
 
+    request_wakeup(DEVICE(s)->machine);
     ps2_keyboard_key(&s->st.keyboard, key, down);
     i8042_load(s);
 }
@@ -304,6 +313,7 @@ static void i8042_button(void *opaque, InputButton button, bool down)
 
 static void i8042_sync(void *opaque)
 {
+    request_wakeup(DEVICE(opaque)->machine);
     i8042_load(opaque);
 }
 

@@ -371,3 +371,16 @@ void i440fx_set_reset_port(Device *host, MemoryRegion *port)
 {
     ((I440fxHost *)host)->reset_port = port;
 }
+
+void i440fx_get_shadow(Device *host, uint8_t pam[I440FX_SHADOW_BYTES])
+{
+    memcpy(pam, ((I440fxHost *)host)->function->pci.st.config + R_PAM, I440FX_SHADOW_BYTES);
+}
+
+void i440fx_set_shadow(Device *host, const uint8_t pam[I440FX_SHADOW_BYTES])
+{
+    I440fx *d = ((I440fxHost *)host)->function;
+
+    memcpy(d->pci.st.config + R_PAM, pam, I440FX_SHADOW_BYTES);
+    i440fx_update_memory(d);
+}

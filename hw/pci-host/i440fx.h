@@ -26,5 +26,9 @@ AddressSpace *i440fx_smm_space(Device *host);
 uint64_t i440fx_hole64_size(Device *host);
 /* Region of one byte that answers to byte accesses at 0xcf9, in the middle of the address register. Outlives host's use. */
 void i440fx_set_reset_port(Device *host, MemoryRegion *port);
+/* Which parts of the first MiB are RAM (registers PAM0..PAM6), to take it over a reset. */
+enum { I440FX_SHADOW_BYTES = 7 };
+void i440fx_get_shadow(Device *host, uint8_t pam[I440FX_SHADOW_BYTES]);
+void i440fx_set_shadow(Device *host, const uint8_t pam[I440FX_SHADOW_BYTES]);
 
 #endif

@@ -111,6 +111,33 @@ static void test_uip(void)
     devtest_free(r.t);
 }
 
+static void count(void *opaque, int n, int level)
+{
+    *(unsigned *)opaque += level;
+}
+
+/* The output that wakes a machine up: once an alarm, also while its flag was not read; only when it is enabled. */
+static void test_alarm_output(void)
+{
+    Rig r = new_rig("discard");
+    unsigned alarms = 0;
+    Irq *irq = irq_new(count, &alarms, 0);
+
+    device_connect_irq_out(r.rtc, "alarm", 0, irq);
+    wr(&r, 1, 0xff); /* every second */
+    wr(&r, 3, 0xff);
+    wr(&r, 5, 0xff);
+    devtest_step(r.t, 3000000000);
+    rd(&r, 0x0c);
+    g_assert_cmpuint(alarms, ==, 0);
+    wr(&r, 0x0b, 0x22);
+    devtest_step(r.t, 3000000000);
+    g_assert_cmpuint(alarms, ==, 3);
+    device_connect_irq_out(r.rtc, "alarm", 0, NULL);
+    irq_free(irq);
+    devtest_free(r.t);
+}
+
 static void test_update_and_alarm(void)
 {
     Rig r = new_rig(NULL);
@@ -248,6 +275,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/set", test_set);
     g_test_add_func("/rtc/uip", test_uip);
     g_test_add_func("/rtc/update-and-alarm", test_update_and_alarm);
+    g_test_add_func("/rtc/alarm-output", test_alarm_output);
     g_test_add_func("/rtc/periodic", test_periodic);
     g_test_add_func("/rtc/slew", test_slew);
     g_test_add_func("/rtc/cmos", test_cmos);

@@ -39,7 +39,7 @@ typedef struct {
     Mc146818rtcConf conf;
     Mc146818rtcState st;
     MemoryRegion mr;
-    Irq *irq;
+    Irq *irq, *alarm;
     Timer event, slew;
     ClockKind clock_kind;
     bool has_clock_kind;
@@ -252,6 +252,9 @@ static void rtc_catch_up(Rtc *s)
         *c |= C_UF;
         if (rtc_next_alarm(s, last / NS + s->st.offset) <= now / NS + s->st.offset) {
             *c |= C_AF;
+            if (s->st.cmos[R_B] & B_AIE) {
+                irq_pulse(s->alarm);
+            }
         }
     }
     s->st.last = now;
@@ -552,6 +555,7 @@ static bool rtc_realize(Object *o, Error **errp)
         return error_set(errp, "mc146818rtc: lost_tick_policy 'delay' is not possible; use 'discard' or 'slew'");
     }
     init_timers(s);
+    device_init_irq_out(DEVICE(o), "alarm", &s->alarm, 1);
     memory_region_init_io(&s->mr, DEVICE(o)->machine->map, o, &rtc_mem_ops, s, "rtc", 2);
     if (!isa_irq(&s->parent, s->conf.irq, &s->irq, errp) ||
         !isa_map_io(&s->parent, &s->mr, s->conf.iobase, errp)) {

@@ -1,5 +1,6 @@
 /*
- * The real-time clock, class `mc146818rtc`, as boards set it up. Under the machine's lock.
+ * The real-time clock, class `mc146818rtc`, as boards set it up. Under the machine's lock. Output "alarm": pulses when an alarm
+ * that the guest has enabled is due, whether or not it still has to take an earlier interrupt.
  */
 #ifndef HW_RTC_MC146818RTC_H
 #define HW_RTC_MC146818RTC_H

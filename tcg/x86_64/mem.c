@@ -164,7 +164,7 @@ static void keep_args(X86Emit *e, uint32_t n, uint32_t by)
 static bool same_access(const IrInsn *ld, const IrInsn *st)
 {
     return ld->arg[0] == st->arg[0] && ld->arg[1] == st->arg[1] && ld->imm == st->imm && ld->w == st->w &&
-           ld->aux == st->aux && ld->aux2 == st->aux2;
+           (ld->aux & ~IR_MEM_RMW) == st->aux && ld->aux2 == st->aux2;
 }
 
 /* load, operation, store to the same place: one instruction with a memory destination. */
@@ -192,6 +192,22 @@ static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
     e->folded_load = e->n;
     e->folded_alu = n2;
     return true;
+}
+
+/*
+ * System mode: the flags of op n, which takes the load at e->n, must outlive the TLB compare of a later access. Then the loaded value
+ * had better be in a register: the flags can be made again from it.
+ */
+static bool flags_outlive_compare(const X86Emit *e, uint32_t n)
+{
+    const IrInsn *op = &e->ir->insns[n];
+    uint32_t access = e->next_access[e->n];
+    unsigned result = op->op == IR_add || op->op == IR_sub ? 1 : 0;
+
+    if (e->job->user || (!result && op->op != IR_cmp && op->op != IR_test)) {
+        return false;
+    }
+    return access > n && e->val[n << 2 | result].last >= access;
 }
 
 /* The load at e->n becomes an operand of a later op when nothing else wants it. */
@@ -225,6 +241,9 @@ static bool fold_load(X86Emit *e, const IrInsn *in)
         return false;
     }
     if ((op->arg[1] != ref && !compare) || (op->op == IR_mul && in->w == W8)) {
+        return false;
+    }
+    if (flags_outlive_compare(e, n2)) {
         return false;
     }
     keep_args(e, e->n, n2);
@@ -461,17 +480,18 @@ void x86_op_fence(X86Emit *e, const IrInsn *in, const X86Row *row)
 }
 
 /* A bit index mod W: the instruction itself would reach beyond its operand. */
-static unsigned masked_index(X86Emit *e, const IrInsn *in, unsigned base)
+static unsigned masked_index(X86Emit *e, const IrInsn *in, const X86Mem *m)
 {
     unsigned from = x86_load(e, in->arg[2]), t;
+    bool address = m && (from == m->base || from == m->index);
 
     /* In system mode the address has a register already, and r11: there may be one left. */
-    t = !e->job->user && from != base && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
+    t = !e->job->user && !address && (e->scratch >> from & 1) ? from : x86_alloc(e, false);
     if (t == from) {
         x86_lose_reg(e, from);
     }
     x86_mov(&e->a, t, from);
-    e->locked &= t != from && from != base && (e->scratch >> from & 1) ? ~(1u << from) : ~0u;
+    e->locked &= t != from && !address && (e->scratch >> from & 1) ? ~(1u << from) : ~0u;
     x86_clobber_flags(e);
     x86_rr(&e->a, 0x83, W32, 4, t);
     x86_byte(&e->a, 8 * ir_width_bytes(in->w) - 1);
@@ -511,11 +531,11 @@ void x86_op_rmw(X86Emit *e, const IrInsn *in, const X86Row *row)
         x86_preserve_flags(e, old_flags);
     }
     if (bits && !ir_is_inline(in->arg[2]) && e->job->user) {
-        index = masked_index(e, in, NO_REG);
+        index = masked_index(e, in, NULL);
     }
     acc = x86_access(e, in, in->w | TCG_ACCESS_RMW | TCG_ACCESS_ATOMIC);
     if (bits && !ir_is_inline(in->arg[2]) && !e->job->user) {
-        index = masked_index(e, in, acc.m.base);
+        index = masked_index(e, in, &acc.m);
     }
     if (!unary && index == NO_REG) {
         if (exchange || xadd) {

@@ -13,7 +13,12 @@
 
 enum { MOST_SPAN = 512, LOOK_AHEAD = 12 };
 
-/* An operand that takes r11 as its index: one register and a displacement, or a sum in a scratch register. */
+static bool is_scratch(const X86Emit *e, unsigned reg)
+{
+    return reg != NO_REG && (e->scratch >> reg & 1);
+}
+
+/* The address without r11, and with at most one scratch register: one that wraps, or of two of them, is summed. */
 static X86Mem linear_address(X86Emit *e, const IrInsn *in)
 {
     bool a64 = in->aux2 >> IR_ADDR_SHIFT == IR_A64;
@@ -22,7 +27,7 @@ static X86Mem linear_address(X86Emit *e, const IrInsn *in)
     X86Mem m;
 
     x86_fold_address(e, in, &m);
-    if (a64 && m.index == NO_REG && m.base != R11) {
+    if (a64 && m.base != R11 && m.index != R11 && !(is_scratch(e, m.base) && is_scratch(e, m.index))) {
         return m;
     }
     used |= m.base != NO_REG ? 1u << m.base : 0;
@@ -95,7 +100,7 @@ static void address_to(Asm *a, unsigned reg, const X86Mem *m, int32_t more)
     X86Mem at = *m;
 
     at.disp += more;
-    if (at.disp == 0 && at.base != NO_REG) {
+    if (at.disp == 0 && at.base != NO_REG && at.index == NO_REG) {
         x86_mov(a, reg, at.base);
     } else {
         x86_rm(a, 0x8d, W64, reg, &at);
@@ -114,7 +119,7 @@ static void compare_tag(X86Emit *e, const X86Mem *m, const TlbCheck *c, unsigned
     unsigned shift = e->guest->page_bits - 5u;
     Asm *a = &e->a;
 
-    if (m->base != NO_REG && m->disp + c->low == 0 && (x86_host_features() & HOST_BMI2)) {
+    if (m->base != NO_REG && m->index == NO_REG && m->disp + c->low == 0 && (x86_host_features() & HOST_BMI2)) {
         x86_vex_rr(a, 0xf0 | X_0F3A | X_F2 | X_W, R11, NO_REG, m->base); /* rorx; what comes in on top is masked */
         x86_byte(a, shift);
     } else {
@@ -180,6 +185,7 @@ static bool place_of(const X86Emit *e, uint32_t n, TlbPlace *p)
                      .scale = in->arg[1] != IR_NONE ? in->aux & IR_MEM_SCALE : 0, .mmu = in->aux2 & IR_MMU_MASK,
                      .bytes = (uint8_t)ir_width_bytes(in->w) };
     p->write = (t & IR_T_WRITE) && !(in->op == IR_native_xm && !(in->imm & TCG_NATIVE_WRITES));
+    p->write |= in->op == IR_ld && (in->aux & IR_MEM_RMW);
     p->root = root_of(e, in->arg[0], &p->off);
     return true;
 }
@@ -259,6 +265,21 @@ static Access open_window(X86Emit *e, Access acc, const TlbWindow *w, int64_t of
     return acc;
 }
 
+/* The operand of the access: with r11, to which a base is added when there is an index too. */
+static void add_addend(Asm *a, X86Mem *m)
+{
+    if (m->index == NO_REG) {
+        m->index = R11;
+        m->scale = 0;
+        return;
+    }
+    if (m->base != NO_REG) {
+        X86Mem sum = { .base = R11, .index = m->base };
+        x86_rm(a, 0x8d, W64, R11, &sum);
+    }
+    m->base = R11;
+}
+
 Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
 {
     bool aligned = in->aux & IR_MEM_ALIGNED;
@@ -272,6 +293,7 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     unsigned temp = R11;
 
     x86_take_scratch(e, R11);
+    access |= in->op == IR_ld && (in->aux & IR_MEM_RMW) ? TCG_ACCESS_RMW : 0;
     if (place_of(e, (uint32_t)(in - e->ir->insns), &p)) {
         p.write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
         window = find_window(e, &p);
@@ -286,6 +308,7 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     access |= aligned ? TCG_ACCESS_ALIGNED : 0;
     acc.cold = c = new_cold(e);
     c->access = access;
+    c->stores = (access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW)) && in->op != IR_ld;
     c->m = acc.m;
     c->check = (TlbCheck){ .high = bytes, .keep = aligned ? (uint32_t)bytes - 1 : 0, .mmu = in->aux2 & IR_MMU_MASK,
                            .write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW) };
@@ -301,8 +324,8 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     }
     e->locked &= ~(temp != R11 ? 1u << temp : 0);
     c->copy = e->a.p;
-    acc.m.index = R11;
-    acc.m.scale = 0;
+    e->locked &= ~(is_scratch(e, acc.m.base) && acc.m.index != NO_REG ? 1u << acc.m.base : 0);
+    add_addend(&e->a, &acc.m);
     e->past_fault = !(in->op >= IR_native && in->op <= IR_native_xm && (in->imm & TCG_NATIVE_FAULTS));
     return acc;
 }
@@ -373,7 +396,6 @@ static void look_alone(X86Emit *e, const Cold *c)
 static void emit_cold(X86Emit *e, Cold *c)
 {
     const TcgThunks *t = e->job->thunks;
-    bool writes = c->access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
 
     x86_patch(c->jump, e->a.p);
     flags_for_slow_path(e, c);
@@ -393,7 +415,7 @@ static void emit_cold(X86Emit *e, Cold *c)
     x86_mov_imm(&e->a, R11, c->access);
     x86_call(&e->a, t->slow_load - e->job->rx);
     save_scratch(e, false);
-    if (!writes) {
+    if (!c->stores) {
         x86_jmp(&e->a, c->copy);
         return;
     }

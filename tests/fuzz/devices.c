@@ -237,6 +237,16 @@ static void reset(uint8_t how)
     set_up_pci();
 }
 
+/* What the screen shows, as a screenshot or VNC would ask for. */
+static void draw(void)
+{
+    Console *c = console_find(p.s->tree, 0);
+
+    if (c) {
+        console_update(c);
+    }
+}
+
 static void operation(FuzzBytes *b)
 {
     uint8_t how = fuzz_u8(b);
@@ -261,7 +271,7 @@ static void operation(FuzzBytes *b)
         unlocked(how & 8 ? step : settle, b);
         break;
     case 7:
-        how < 0x20 ? reload() : how < 0x30 ? reset(how) : port(b, how, 1);
+        how < 0x20 ? reload() : how < 0x30 ? reset(how) : how < 0x40 ? draw() : port(b, how, 1);
         break;
     }
 }
@@ -314,6 +324,7 @@ static void device(const uint8_t *data, size_t len)
     while (fuzz_more(&b)) {
         operation(&b);
     }
+    draw();
     if (len && data[len - 1] % 8 == 0) { /* it costs more than the rest */
         reload();
     }

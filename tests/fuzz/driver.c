@@ -170,7 +170,7 @@ static void run_random(void)
         Input other = d.num ? d.corpus[fuzz_random(&seed) % d.num] : (Input){ NULL, 0 };
         size_t len = from.len;
 
-        if (fuzz_random(&seed) % 8 == 0 && !fuzz_word(0)) { /* all new */
+        if (fuzz_random(&seed) % 8 == 0 && !fuzz_word(0).len) { /* all new */
             len = fuzz_random(&seed) % (d.max + 1);
             for (size_t i = 0; i < len; i++) {
                 data[i] = (uint8_t)fuzz_random(&seed);

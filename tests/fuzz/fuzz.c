@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,25 +26,33 @@ const FuzzEntry fuzz_entries[] = {
 const FuzzTarget *fuzz_current;
 
 static struct {
-    char folder[64];
-    char **words;
+    char folder[128];
+    FuzzBytes *words;
     uint32_t num, room;
 } f;
 
 /* ---- Words ---- */
 
-void fuzz_add_word(const char *text)
+void fuzz_add_bytes(const void *data, size_t len)
 {
+    uint8_t *copy = malloc(len);
+
     if (f.num == f.room) {
         f.room = f.room * 2 + 64;
         f.words = realloc(f.words, f.room * sizeof(*f.words));
     }
-    f.words[f.num++] = strdup(text);
+    memcpy(copy, data, len);
+    f.words[f.num++] = (FuzzBytes){ copy, len };
 }
 
-const char *fuzz_word(uint32_t n)
+void fuzz_add_word(const char *text)
 {
-    return f.num ? f.words[n % f.num] : NULL;
+    fuzz_add_bytes(text, strlen(text));
+}
+
+FuzzBytes fuzz_word(uint32_t n)
+{
+    return f.num ? f.words[n % f.num] : (FuzzBytes){ NULL, 0 };
 }
 
 /* ---- Start ---- */
@@ -80,9 +89,10 @@ static void fail(const char *what)
 /* Standard input is empty, what is printed goes nowhere; messages of sanitizers and drivers go to standard error. */
 static void prepare_process(void)
 {
+    const char *base = getenv("FUZZ_FOLDER"); /* of scripts/fuzz, which removes it: libFuzzer ends without a word */
     int null = open("/dev/null", O_RDWR);
 
-    strcpy(f.folder, "/tmp/kestrel-fuzz-XXXXXX");
+    snprintf(f.folder, sizeof(f.folder), "%s/kestrel-fuzz-XXXXXX", base ? base : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
         fail("/dev/null");
     }
@@ -102,6 +112,7 @@ static void drop_rights(void)
         fail("setresuid");
     }
     setrlimit(RLIMIT_FSIZE, &files);
+    signal(SIGXFSZ, SIG_IGN); /* EFBIG will do */
     prctl(PR_SET_DUMPABLE, 1); /* LeakSanitizer looks into its own process */
 }
 
@@ -121,6 +132,13 @@ void fuzz_start(const FuzzTarget *t)
     if (t->init) {
         t->init();
     }
+}
+
+/* LeakSanitizer asks. */
+int __lsan_is_turned_off(void);
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void)
+{
+    return fuzz_current && fuzz_current->hides_memory;
 }
 
 void fuzz_run(const uint8_t *data, size_t len)
@@ -175,10 +193,10 @@ static size_t put_number(uint8_t *data, size_t len, size_t max, uint64_t *seed)
 static size_t mutate_once(uint8_t *data, size_t len, size_t max, FuzzBytes other, uint64_t *seed)
 {
     size_t at = below(seed, len), n = 1 + below(seed, below(seed, 3) ? 8 : 64), from;
-    const char *word = fuzz_word(fuzz_random(seed));
+    FuzzBytes word = fuzz_word(fuzz_random(seed));
     uint8_t copy[64];
 
-    switch (below(seed, word ? 12 : 8)) {
+    switch (below(seed, word.len ? 12 : 8)) {
     case 0: /* a bit */
         if (len) {
             data[at] ^= 1 << below(seed, 8);
@@ -211,7 +229,7 @@ static size_t mutate_once(uint8_t *data, size_t len, size_t max, FuzzBytes other
     case 7: /* the end goes */
         return fuzz_random(seed) % 8 ? len : at;
     default:
-        return put(data, len, max, below(seed, len + 1), (FuzzBytes){ (const uint8_t *)word, strlen(word) }, true);
+        return put(data, len, max, below(seed, len + 1), word, true);
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     const char *const *words;                    /* what inputs are made of, NULL-terminated; or NULL: bytes */
     size_t max_len;                              /* 0: 4096 */
     bool opens_files;                            /* inputs may name files: the process gives up its rights */
+    bool hides_memory;                           /* keeps pointers where LeakSanitizer does not look */
     const void *detail;                          /* the target's own */
 } FuzzTarget;
 
@@ -48,13 +49,15 @@ void fuzz_run(const uint8_t *data, size_t len);
 
 /* Words that inputs of the current target are made of. text is copied. */
 void fuzz_add_word(const char *text);
-const char *fuzz_word(uint32_t n); /* NULL: there are none */
+void fuzz_add_bytes(const void *data, size_t len);
 
-/* Changes data (len bytes, room for max); returns its new length. other: another input to take from, or empty. */
 typedef struct {
     const uint8_t *data;
     size_t len;
 } FuzzBytes;
+/* A word; empty: there are none. */
+FuzzBytes fuzz_word(uint32_t n);
+/* Changes data (len bytes, room for max); returns its new length. other: another input to take from, or empty. */
 size_t fuzz_mutate(uint8_t *data, size_t len, size_t max, FuzzBytes other, uint64_t *seed);
 uint32_t fuzz_random(uint64_t *seed);
 

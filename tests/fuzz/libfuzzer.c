@@ -36,7 +36,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t max, unsigned s
 {
     uint64_t s = seed;
 
-    if (fuzz_word(0) && fuzz_random(&s) % 3 == 0) {
+    if (fuzz_word(0).len && fuzz_random(&s) % 3 == 0) {
         return fuzz_mutate(data, len, max, (FuzzBytes){ data, len }, &s);
     }
     return LLVMFuzzerMutate(data, len, max);

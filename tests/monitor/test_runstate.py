@@ -76,7 +76,7 @@ def test_suspend_and_wake_up(guest):
         g.pci(0x0b, 0x80, 1, "b")
         g.out(0x604, 1 << 13 | 1 << 10, "w")  # S3
         g.qmp.event("SUSPEND")
-        assert g.qmp.ok("query-status") == {"status": "suspended", "running": True}
+        assert g.qmp.ok("query-status") == {"status": "suspended", "running": False}
         g.qmp.ok("stop")
         assert g.qmp.ok("query-status") == {"status": "paused", "running": False}
         g.qmp.ok("cont")

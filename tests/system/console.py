@@ -1,8 +1,10 @@
-"""A guest and its serial console: what the whole-system tests share."""
+"""A guest, its serial console and its QMP: what the whole-system tests share."""
+import json
 import os
 import pathlib
 import re
 import select
+import socket
 import subprocess
 import time
 
@@ -27,6 +29,36 @@ def no_complaints(text):
     """The kernel found nothing wrong with itself or the machine."""
     bad = [line for line in text.splitlines() if TROUBLE.search(line)]
     assert not bad, "\n".join(bad)
+
+
+class Qmp:
+    """A client of the QMP server at a socket, which the program makes."""
+
+    def __init__(self, path):
+        until = time.monotonic() + LIMIT
+        self.socket = socket.socket(socket.AF_UNIX)
+        while self.socket.connect_ex(str(path)):
+            assert time.monotonic() < until, f"no QMP at {path}"
+            time.sleep(0.05)
+        self.socket.settimeout(LIMIT)
+        self.file, self.events = self.socket.makefile("rw"), []
+        self.file.readline()
+        self.run("qmp_capabilities")
+
+    def run(self, command, **arguments):
+        """What the command returns; events before it are kept."""
+        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while "event" in (reply := json.loads(self.file.readline())):
+            self.events.append(reply["event"])
+        assert "return" in reply, reply
+        return reply["return"]
+
+    def wait(self, event):
+        while event not in self.events:
+            reply = json.loads(self.file.readline())
+            self.events.append(reply.get("event"))
+        self.events.remove(event)
 
 
 class Guest:
