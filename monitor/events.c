@@ -123,10 +123,17 @@ static void deliver_posted(void *opaque)
 
 void monitors_emit(MonitorSet *set, const QEvent *event, const void *data)
 {
-    struct json_object *json = qevent_json(event, data, &set->refs), *copy = NULL;
+    struct json_object *json, *copy = NULL, *members;
     bool full;
     Posted *p;
 
+    if (qcompat_hides(set->policy, &event->item)) {
+        return;
+    }
+    json = qevent_json(event, data, &set->refs);
+    if (json_object_object_get_ex(json, "data", &members)) {
+        qcompat_hide_members(set->policy, event->args, members);
+    }
     if (loop_current() == set->loop) {
         deliver_posted(set);
         deliver(set, event, json);

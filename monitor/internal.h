@@ -48,6 +48,7 @@ struct MonitorSet {
     const MonitorHost *host;
     void *program;
     const QSchema *schema;
+    const QCompatPolicy *policy; /* NULL: none */
     QomTree *tree;
     QRefResolver refs;
     const ChardevContext *chardevs;

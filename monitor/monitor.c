@@ -158,7 +158,7 @@ void monitor_init(Monitor *m, MonitorSet *set, MonitorKind mode)
 {
     *m = (Monitor){ .set = set, .mode = mode };
     m->cc = (QCallContext){
-        .schema = set->schema, .program = set->program, .monitor = m, .refs = &set->refs, .phase = phase,
+        .schema = set->schema, .policy = mode == MONITOR_QMP ? set->policy : NULL, .program = set->program, .monitor = m, .refs = &set->refs, .phase = phase,
     };
     list_init(&m->requests);
 }
@@ -183,6 +183,11 @@ MonitorSet *monitors_new(const MonitorHost *host, void *program, const QSchema *
     mutex_init(&set->lock, LOCK_LEAF);
     events_init(set);
     return set;
+}
+
+void monitors_set_policy(MonitorSet *set, const QCompatPolicy *policy)
+{
+    set->policy = policy;
 }
 
 Monitor *monitor_new(MonitorSet *set, Chardev *chr, MonitorKind mode, bool pretty, Error **errp)

@@ -38,6 +38,8 @@ typedef enum { MONITOR_QMP, MONITOR_HMP } MonitorKind;
 
 /* chardevs: also says the tree, the loop and the clock. */
 MonitorSet *monitors_new(const MonitorHost *host, void *program, const QSchema *schema, const ChardevContext *chardevs);
+/* For monitors made from now on, and events. policy outlives the set. */
+void monitors_set_policy(MonitorSet *set, const QCompatPolicy *policy);
 /* Ends all monitors. NULL is fine. */
 void monitors_free(MonitorSet *set);
 /* A monitor on chr, which it attaches to; the set's. */

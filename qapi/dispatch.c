@@ -177,11 +177,16 @@ static bool run(QCallContext *cc, struct json_object *request, struct json_objec
         return false;
     }
     cmd = find_command(cc, &r, errp);
-    if (!cmd || !qcommand_call(cc, cmd, r.args, false, &ret, errp)) {
+    if (!cmd || !qcompat_check(cc->policy, &cmd->item, "command", errp) ||
+        (r.args && !qcompat_check_value(cc->policy, cmd->args, r.args, errp)) ||
+        !qcommand_call(cc, cmd, r.args, false, &ret, errp)) {
         return false;
     }
     if (!cmd->no_reply) {
-        *reply = qjson_add(json_object_new_object(), "return", qcommand_ret_to_json(cc, cmd, ret));
+        struct json_object *value = qcommand_ret_to_json(cc, cmd, ret);
+
+        qcompat_hide_members(cc->policy, cmd->ret, value);
+        *reply = qjson_add(json_object_new_object(), "return", value);
     }
     qcommand_ret_free(cc, cmd, ret);
     return true;

@@ -10,6 +10,7 @@
 #ifndef QAPI_DISPATCH_H
 #define QAPI_DISPATCH_H
 
+#include "qapi/compat.h"
 #include "qapi/visit.h"
 
 struct QCallContext {
@@ -24,6 +25,7 @@ struct QCallContext {
      * negotiation. NULL: everything is admitted.
      */
     bool (*admit)(QCallContext *cc, const char *command, Error **errp);
+    const QCompatPolicy *policy; /* of what is deprecated or unstable; NULL: all of it is allowed and told */
     bool oob_enabled;            /* the client negotiated "oob": exec-oob is a known member */
 };
 

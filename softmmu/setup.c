@@ -180,6 +180,25 @@ static bool check_option(System *s, QOptionRecord *r, Error **errp)
     return ok;
 }
 
+static bool set_policy(System *s, QOptionRecord *r, Error **errp)
+{
+    CompatPolicy o;
+
+    if (!qoption_read(r, &o, NULL, errp)) {
+        return false;
+    }
+    s->policy = (QCompatPolicy){
+        .input = { [STABILITY_DEPRECATED] = o.has_deprecated_input ? (QCompatInput)o.deprecated_input : QCOMPAT_ACCEPT,
+                   [STABILITY_UNSTABLE] = o.has_unstable_input ? (QCompatInput)o.unstable_input : QCOMPAT_ACCEPT },
+        .hide = { [STABILITY_DEPRECATED] = o.has_deprecated_output && o.deprecated_output == COMPAT_POLICY_OUTPUT_HIDE,
+                  [STABILITY_UNSTABLE] = o.has_unstable_output && o.unstable_output == COMPAT_POLICY_OUTPUT_HIDE },
+    };
+    monitors_set_policy(s->monitors, &s->policy);
+    return true;
+}
+
+_Static_assert((int)COMPAT_POLICY_INPUT_REJECT == QCOMPAT_REJECT && (int)COMPAT_POLICY_INPUT_CRASH == QCOMPAT_CRASH, "one order");
+
 /* A copy is ours: the one we were given may be named twice. */
 static bool add_fd(System *s, QOptionRecord *r, Error **errp)
 {
@@ -207,7 +226,7 @@ bool setup_identity(System *s, Error **errp)
     return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) &&
            each(s, "action", set_actions, errp) &&
            each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp) &&
-           each(s, "add-fd", add_fd, errp);
+           each(s, "add-fd", add_fd, errp) && each(s, "compat", set_policy, errp);
 }
 
 /* ---- Chardevs and monitors ---- */

@@ -34,6 +34,7 @@ typedef struct System {
     ClockGroup clocks;          /* of the program: real time for monitors and chardevs; a machine has its own */
     ChardevContext chardevs;
     MonitorSet *monitors;
+    QCompatPolicy policy;       /* -compat */
     RunControl run;
     Machine *machine;           /* NULL until it is made */
     unsigned lock_depth;        /* how often the main thread has taken its lock domain */

@@ -225,3 +225,18 @@ def test_hints_are_in_the_description():
     with Emulator() as e:
         assert e.qmp.error("sstop") == ("CommandNotFound", "The command sstop has not been found. Did you mean 'stop'?")
         assert e.qmp.error("screendump", filename="x", hed=0)[1] == "Parameter 'hed' is unexpected. Did you mean 'head'?"
+
+
+def test_compat():
+    """-compat: unstable commands, arguments and answers, by x-query-irq and compat-props of query-machines."""
+    with Emulator("-S", "-compat", "unstable-input=reject", machine=("-M", "pc")) as e:
+        assert e.qmp.error("x-query-irq") == ("GenericError", "Unstable command 'x-query-irq' disabled by policy")
+        assert e.qmp.error("query-machines", compat_props=True)[1] == "Unstable parameter 'compat-props' disabled by policy"
+        e.qmp.ok("query-machines")
+        assert "IRQ statistics" in e.qmp.hmp("info irq")
+    with Emulator("-S", "-compat", "unstable-output=hide", machine=("-M", "pc")) as e:
+        e.qmp.ok("x-query-irq")
+        assert all("compat-props" not in m and m["name"] for m in e.qmp.ok("query-machines", compat_props=True))
+    with Emulator("-S", "-compat", "unstable-input=crash", machine=("-M", "pc")) as e:
+        e.io.send('{"execute":"x-query-irq"}')
+        assert e.end() == -6
