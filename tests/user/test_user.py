@@ -132,6 +132,8 @@ def test_chroot_without_proc(tmp_path):
     """Programs are executed where there is neither /proc nor the emulator."""
     if os.geteuid() != 0 or not os.path.exists("/bin/busybox"):
         pytest.skip("needs root and busybox-static")
+    if b"/ld-linux" in pathlib.Path(PROGRAM).read_bytes()[:4096]:
+        pytest.skip("a build with sanitizers is not static")
     (tmp_path / "bin").mkdir()
     for name in ("busybox", "sh", "ls", "echo"):
         shutil.copy("/bin/busybox", tmp_path / "bin" / name)
