@@ -426,6 +426,16 @@ int64_t sys_pselect6(UserThread *t, const uint64_t a[6])
     return with[0] && with[1] != 8 ? -EINVAL : wait_with_mask(t, SYS_pselect6, a, with[0]);
 }
 
+int64_t sys_io_pgetevents(UserThread *t, const uint64_t a[6])
+{
+    uint64_t with[2] = { 0, 8 };
+
+    if (a[5] && !user_get(a[5], with, 16)) {
+        return -EFAULT;
+    }
+    return with[0] && with[1] != 8 ? -EINVAL : wait_with_mask(t, SYS_io_pgetevents, a, with[0]);
+}
+
 int64_t sys_rt_sigreturn(UserThread *t, const uint64_t a[6])
 {
     return user_frame_pop(t);
