@@ -141,6 +141,13 @@ def test_chroot_without_proc(tmp_path):
     assert text == "bin\ndeeper\n3\n"
 
 
+@pytest.mark.parametrize("limit", ["-v 100000", "-n 10"])
+def test_limits(limit):
+    if "-v" in limit and b"/ld-linux" in pathlib.Path(PROGRAM).read_bytes()[:4096]:
+        pytest.skip("the sanitizers take terabytes of address space")
+    compare(["/bin/sh", "-c", f"ulimit {limit}; /bin/sh -c '/bin/echo here'"])
+
+
 # Options ------------------------------------------------------------------------------------------------------------------
 
 def out(*argv, **kw):
