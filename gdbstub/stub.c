@@ -295,6 +295,24 @@ static bool cont(GdbStub *g, const char *text, GdbResume *r)
 }
 
 /* True when the target is to run. */
+static bool v_packet(GdbStub *g, const char *p, size_t len, GdbResume *r)
+{
+    if (!strcmp(p, "vCont?")) {
+        gdb_add(g, "vCont;c;C;s;S");
+    } else if (!strncmp(p, "vCont;", 6)) {
+        return cont(g, p + 5, r);
+    } else if (!strncmp(p, "vKill", 5)) {
+        gdb_add(g, "OK");
+        gdb_send(g);
+        *r = (GdbResume){ .action = GDB_KILL };
+        return true;
+    } else if (!strncmp(p, "vFile:", 6)) {
+        gdb_file(g, p + 6, len - 6);
+    }
+    return false;
+}
+
+/* The same. */
 static bool command(GdbStub *g, size_t len, int sig, GdbResume *r)
 {
     const char *p = g->packet, *end;
@@ -336,20 +354,7 @@ static bool command(GdbStub *g, size_t len, int sig, GdbResume *r)
         *r = (GdbResume){ .action = p[0] == 'S' ? GDB_STEP : GDB_CONTINUE, .thread = g->stopped,
                           .signal = from_gdb((unsigned)strtoul(p + 1, NULL, 16)) };
         return true;
-    case 'v':
-        if (!strcmp(p, "vCont?")) {
-            gdb_add(g, "vCont;c;C;s;S");
-        } else if (!strncmp(p, "vCont;", 6) && cont(g, p + 5, r)) {
-            return true;
-        } else if (!strncmp(p, "vKill", 5)) {
-            gdb_add(g, "OK");
-            gdb_send(g);
-            *r = (GdbResume){ .action = GDB_KILL };
-            return true;
-        } else if (!strncmp(p, "vFile:", 6)) {
-            gdb_file(g, p + 6, len - 6);
-        }
-        break;
+    case 'v': return v_packet(g, p, len, r);
     }
     return false;
 }

@@ -19,7 +19,14 @@ bool user_code_init(UserProcess *p, Error **errp)
 {
     TcgConfig config = { .guest = &x86_tcg_guest, .user = true, .code_size = p->config.code_size };
 
-    p->cache = tcg_cache_new(&config, errp);
+    if (!config.code_size) { /* less where address space is short (ulimit -v) */
+        for (config.code_size = 64 << 20; config.code_size > 4 << 20 && !p->cache; config.code_size /= 4) {
+            p->cache = tcg_cache_new(&config, NULL);
+        }
+    }
+    if (!p->cache) {
+        p->cache = tcg_cache_new(&config, errp);
+    }
     return p->cache != NULL;
 }
 

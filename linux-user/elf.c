@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,7 +102,7 @@ static uint64_t pie_base(void)
 {
     uint64_t r = 0;
 
-    if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r)) {
+    if (((unsigned)personality(0xffffffff) & ADDR_NO_RANDOMIZE) || getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r)) {
         r = 0;
     }
     return PIE_BASE + ((r & ((1ull << 28) - 1)) << 12);

@@ -62,7 +62,9 @@ static char **get_list(uint64_t addr, int64_t *err)
 /* Descriptors that execve would close are needed once more, by their number. */
 static int keep_open(int fd)
 {
-    return fcntl(fd, F_DUPFD, 512);
+    int kept = fcntl(fd, F_DUPFD, 512);
+
+    return kept >= 0 ? kept : fcntl(fd, F_DUPFD, 3); /* few are allowed */
 }
 
 static int64_t run(UserThread *t, UserProgram *g, char *const argv0, char **envp)

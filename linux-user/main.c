@@ -28,6 +28,15 @@ static int open_self(const UserConfig *c)
     return high >= 0 ? high : fd;
 }
 
+/* As for programs of the kernel's; without limit, what QEMU gives. */
+static uint64_t default_stack(void)
+{
+    struct rlimit lim = { .rlim_cur = RLIM_INFINITY };
+
+    getrlimit(RLIMIT_STACK, &lim);
+    return lim.rlim_cur == RLIM_INFINITY || lim.rlim_cur > 1ull << 36 ? 8 << 20 : lim.rlim_cur < 65536 ? 65536 : lim.rlim_cur;
+}
+
 static bool start_log(const UserConfig *c, Error **errp)
 {
     if (c->log_items && !log_set_items(c->log_items, errp)) {
@@ -47,6 +56,9 @@ static bool start(UserProcess *p, UserThread **t, int *status, Error **errp)
     *status = 1;
     if (!start_log(&p->config, errp) || !user_cpu_model(p, p->config.cpu, errp)) {
         return false;
+    }
+    if (!p->config.stack_size) {
+        p->config.stack_size = default_stack();
     }
     map_init(&p->map);
     pthread_mutex_init(&p->threads_lock, NULL);

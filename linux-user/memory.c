@@ -97,8 +97,11 @@ int64_t user_mmap(UserProcess *p, const uint64_t a[6])
     if (fixed && ((addr & ~USER_PAGE_MASK) || !a[1])) {
         return -EINVAL;
     }
-    if (fixed && (!in_range(addr, size) || size < a[1])) {
+    if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && (!in_range(addr, size) || size < a[1])) {
         return -ENOMEM;
+    }
+    if (!in_range(addr, size)) {
+        addr = 0; /* a wish; above 47 bits the host might grant it */
     }
     pthread_mutex_lock(&p->map.lock);
     if (fixed && !claim(p, addr, addr + size)) {
@@ -333,6 +336,8 @@ int64_t sys_shmat(UserThread *t, const uint64_t a[6])
     size = page_up(ds.shm_segsz);
     pthread_mutex_lock(&p->map.lock);
     if (over && (!in_range(addr, size) || !claim(p, addr, addr + size))) {
+        r = -EINVAL;
+    } else if (addr && !in_range(addr, size)) {
         r = -EINVAL;
     } else {
         r = user_raw_syscall(SYS_shmat, a[0], a[1], a[2] & ~(uint64_t)SHM_EXEC, 0, 0, 0);

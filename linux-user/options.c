@@ -374,7 +374,7 @@ int user_options(UserConfig *c, int argc, char **argv, char **envp, Error **errp
     while (envp[n]) {
         n++;
     }
-    *c = (UserConfig){ .program_name = argv[0], .exec_fd = -1, .self_fd = -1, .stack_size = 8 << 20, .cpu = "max" };
+    *c = (UserConfig){ .program_name = argv[0], .exec_fd = -1, .self_fd = -1, .cpu = "max" };
     c->envp = malloc((n + 1) * sizeof(char *));
     c->options = calloc((size_t)argc + 1, sizeof(char *));
     if (!c->envp || !c->options) {

@@ -368,7 +368,8 @@ int64_t sys_sigaltstack(UserThread *t, const uint64_t a[6])
     return a[1] && !user_put(a[1], &old, sizeof(old)) ? -EFAULT : 0;
 }
 
-/* Calls that wait with another mask: the frame of a handler that ends them has the mask of before. */
+/* Calls that wait with another mask: the frame of a handler that ends them has the mask of before. A mask of a wrong size is the
+ * kernel's to refuse: mask_addr is 0 then. */
 static int64_t wait_with_mask(UserThread *t, uint64_t nr, const uint64_t a[6], uint64_t mask_addr)
 {
     uint64_t mask;
@@ -378,7 +379,7 @@ static int64_t wait_with_mask(UserThread *t, uint64_t nr, const uint64_t a[6], u
         return user_syscall(&t->attention, nr, a);
     }
     if (!user_get(mask_addr, &mask, 8)) {
-        return -EFAULT;
+        return user_syscall(&t->attention, nr, a);
     }
     t->saved_mask = t->mask;
     t->has_saved_mask = true;
@@ -403,17 +404,17 @@ int64_t sys_rt_sigsuspend(UserThread *t, const uint64_t a[6])
 
 int64_t sys_ppoll(UserThread *t, const uint64_t a[6])
 {
-    return a[3] && a[4] != 8 ? -EINVAL : wait_with_mask(t, SYS_ppoll, a, a[3]);
+    return wait_with_mask(t, SYS_ppoll, a, a[4] == 8 ? a[3] : 0);
 }
 
 int64_t sys_epoll_pwait(UserThread *t, const uint64_t a[6])
 {
-    return a[4] && a[5] != 8 ? -EINVAL : wait_with_mask(t, SYS_epoll_pwait, a, a[4]);
+    return wait_with_mask(t, SYS_epoll_pwait, a, a[5] == 8 ? a[4] : 0);
 }
 
 int64_t sys_epoll_pwait2(UserThread *t, const uint64_t a[6])
 {
-    return a[4] && a[5] != 8 ? -EINVAL : wait_with_mask(t, SYS_epoll_pwait2, a, a[4]);
+    return wait_with_mask(t, SYS_epoll_pwait2, a, a[5] == 8 ? a[4] : 0);
 }
 
 int64_t sys_pselect6(UserThread *t, const uint64_t a[6])
@@ -421,9 +422,19 @@ int64_t sys_pselect6(UserThread *t, const uint64_t a[6])
     uint64_t with[2] = { 0, 8 };
 
     if (a[5] && !user_get(a[5], with, 16)) {
-        return -EFAULT;
+        with[0] = 0;
     }
-    return with[0] && with[1] != 8 ? -EINVAL : wait_with_mask(t, SYS_pselect6, a, with[0]);
+    return wait_with_mask(t, SYS_pselect6, a, with[1] == 8 ? with[0] : 0);
+}
+
+int64_t sys_io_pgetevents(UserThread *t, const uint64_t a[6])
+{
+    uint64_t with[2] = { 0, 8 };
+
+    if (a[5] && !user_get(a[5], with, 16)) {
+        with[0] = 0;
+    }
+    return wait_with_mask(t, SYS_io_pgetevents, a, with[1] == 8 ? with[0] : 0);
 }
 
 int64_t sys_rt_sigreturn(UserThread *t, const uint64_t a[6])

@@ -4,6 +4,7 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -187,6 +188,58 @@ int64_t sys_uname(UserThread *t, const uint64_t a[6])
     }
     snprintf(u.release, sizeof(u.release), "%s", t->p->config.uname);
     return user_put(a[0], &u, sizeof(u)) ? 0 : -EFAULT;
+}
+
+/* What the emulator itself takes of address space is not the guest's: the host's limit is higher by this. */
+#define OWN_SPACE (1ull << 30)
+
+static bool is_space(uint64_t resource)
+{
+    return (uint32_t)resource == RLIMIT_AS || (uint32_t)resource == RLIMIT_DATA;
+}
+
+static uint64_t to_host(uint64_t v)
+{
+    return v < RLIM_INFINITY - OWN_SPACE ? v + OWN_SPACE : RLIM_INFINITY;
+}
+
+static uint64_t to_guest(uint64_t v)
+{
+    return v == RLIM_INFINITY ? v : v > OWN_SPACE ? v - OWN_SPACE : v;
+}
+
+static int64_t limits(UserThread *t, uint64_t pid, uint64_t resource, uint64_t new_at, uint64_t old_at)
+{
+    uint64_t new[2] = { 0 }, old[2];
+    int64_t r;
+
+    if (new_at && !user_get(new_at, new, 16)) {
+        return -EFAULT;
+    }
+    new[0] = to_host(new[0]);
+    new[1] = to_host(new[1]);
+    r = user_raw_syscall(SYS_prlimit64, pid, resource, new_at ? (uintptr_t)new : 0, (uintptr_t)old, 0, 0);
+    if (r < 0 || !old_at) {
+        return r;
+    }
+    old[0] = to_guest(old[0]);
+    old[1] = to_guest(old[1]);
+    return user_put(old_at, old, 16) ? 0 : -EFAULT;
+}
+
+int64_t sys_prlimit64(UserThread *t, const uint64_t a[6])
+{
+    return is_space(a[1]) ? limits(t, a[0], a[1], a[2], a[3]) : pass(t, SYS_prlimit64, a);
+}
+
+int64_t sys_setrlimit(UserThread *t, const uint64_t a[6])
+{
+    return !is_space(a[0]) ? pass(t, SYS_setrlimit, a) : a[1] ? limits(t, 0, a[0], a[1], 0) : -EFAULT;
+}
+
+int64_t sys_getrlimit(UserThread *t, const uint64_t a[6])
+{
+    return !is_space(a[0]) ? pass(t, SYS_getrlimit, a) : a[1] ? limits(t, 0, a[0], 0, a[1]) : -EFAULT;
 }
 
 /* Signals of faults that wait are with us. */

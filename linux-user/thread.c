@@ -336,10 +336,13 @@ static int vfork_main(void *arg)
 
 static void copy_back(UserThread *t, const Vfork *v)
 {
-    UserThread *next = t->next;
+    UserThread *next;
 
+    pthread_mutex_lock(&t->p->threads_lock);
+    next = t->next;
     *t = v->saved;
     t->next = next;
+    pthread_mutex_unlock(&t->p->threads_lock);
     t->cpu->st = v->st;
     x86_update_key(t->cpu);
     user_cpu_go(t->cpu, v->st.rip);
