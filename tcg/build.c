@@ -161,6 +161,13 @@ IrRef ir_emit(IrRegion *r, IrInsn *in, IrRef *const out[2])
     return v;
 }
 
+/* Whether an op of this width leaves bits 63:32 clear, as all do but those that say otherwise in ops.def. */
+static bool clears_upper_half(const IrInsn *d)
+{
+    return d->w == W32 && (ir_ops[d->op].flags & IR_T_WIDTH) && (ir_ops[d->op].flags & IR_T_PURE) &&
+           d->op != IR_sext && d->op != IR_bsf && d->op != IR_bsr;
+}
+
 /* Ops of one result that are one of their arguments, or a cheaper op. Returns IR_NONE if not. */
 static IrRef simplify(IrRegion *r, IrInsn *in)
 {
@@ -181,7 +188,7 @@ static IrRef simplify(IrRegion *r, IrInsn *in)
             const IrInsn *d = ir_def(r, in->arg[0]);
             bool clear = d->op == IR_zext || (d->op == IR_ld && !(d->aux & IR_MEM_SIGNED)) ||
                          d->op == IR_lds;
-            return clear && d->w <= in->w ? in->arg[0] : IR_NONE;
+            return (clear && d->w <= in->w) || (in->w == W32 && clears_upper_half(d)) ? in->arg[0] : IR_NONE;
         }
         return IR_NONE;
     case IR_extract:

@@ -95,6 +95,7 @@ enum {
     IR_MEM_ALIGNED = 1 << 3,   /* fault when not a multiple of the size; user mode: vectors of 16 bytes and more */
     IR_MEM_NONTEMPORAL = 1 << 4,
     IR_MEM_SWAP = 1 << 5,      /* the other byte order than the host's (ld and st, not ldv, rmw) */
+    IR_MEM_RMW = 1 << 6,       /* of ld: a store to the same place follows; system mode: faults as that would */
     IR_MMU_MASK = 15,
     IR_ADDR_SHIFT = 4,
 };

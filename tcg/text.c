@@ -17,6 +17,7 @@ static const struct {
     { "aligned", IR_MEM_ALIGNED },
     { "nontemporal", IR_MEM_NONTEMPORAL },
     { "swap", IR_MEM_SWAP },
+    { "rmw", IR_MEM_RMW },
 };
 
 /* The letter of result n of op: v f x, and h for a second integer. */

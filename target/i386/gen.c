@@ -244,7 +244,10 @@ IrRef g_load(X86Gen *g, unsigned n)
 IrRef g_load_rmw(X86Gen *g, unsigned n)
 {
     if (g_is_mem(g, n)) {
-        g_mem(g, x86_operand_bytes(&g->in, n), true);
+        IrAddr m = g_mem(g, x86_operand_bytes(&g->in, n), true);
+
+        m.flags |= IR_MEM_RMW;
+        return ir_ld(g->r, g_width(g, n), m);
     }
     return g_load(g, n);
 }

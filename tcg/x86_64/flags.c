@@ -301,6 +301,11 @@ void x86_remake(Asm *a, const Recipe *r, Opnd oa, Opnd ob)
     static const uint8_t temporaries[] = { RAX, RCX, RDX };
     unsigned n = 0, t;
 
+    if (r->how == RE_TEST && r->a == r->b && oa.kind == K_MEM) {
+        ob = (Opnd){ .kind = K_IMM };
+        alu_rr_or_imm(a, false, r->w, &oa, &ob); /* cmp with 0 */
+        return;
+    }
     if (r->how <= RE_TEST && (oa.kind == K_REG || ob.kind != K_MEM)) {
         alu_rr_or_imm(a, r->how == RE_TEST, r->w, &oa, &ob);
         return;
@@ -385,7 +390,7 @@ static void save_for_good(X86Emit *e, IrRef f)
     }
 }
 
-void x86_lose_value(X86Emit *e, IrRef ref)
+static void lose_value(X86Emit *e, IrRef ref, bool for_good)
 {
     IrRef f = e->recipe.flags, had = e->ef;
 
@@ -396,11 +401,20 @@ void x86_lose_value(X86Emit *e, IrRef ref)
         e->recipe.flags = IR_NONE;
         return;
     }
+    if (e->val[ref].reg != NO_REG && !for_good) {
+        x86_spill(e, ref, false); /* one store: cheaper than the flags */
+        return;
+    }
     if (had != IR_NONE && !is_saved(e, had) && wanted_now(e, had)) {
         save(e, had);
     }
     remake(e);
     save_for_good(e, f);
+}
+
+void x86_lose_value(X86Emit *e, IrRef ref)
+{
+    lose_value(e, ref, false);
 }
 
 /* A constant in EFLAGS, or an image of AH and AL, or (slot_form) of the flags' slot: O by an addition that overflows. */
@@ -444,7 +458,7 @@ void x86_preserve_flags(X86Emit *e, IrRef f)
 /* For a call: nothing stays in EFLAGS, and no recipe, whose operands may move. */
 void x86_save_flags(X86Emit *e)
 {
-    x86_lose_value(e, e->recipe.a);
+    lose_value(e, e->recipe.a, true);
     if (e->ef != IR_NONE && x86_flags_live(e, e->ef) && !is_saved(e, e->ef)) {
         save(e, e->ef);
     }

@@ -89,6 +89,7 @@ typedef struct {
     X86Mem image_mem;
     X86Mem m;           /* the address, without the addend */
     TlbCheck check;     /* of this access alone */
+    bool stores;        /* what is in the bounce buffer then is to be stored */
     bool looks;         /* the TLB has not been compared for this access alone */
     uint8_t window;     /* 1 + number of the window that this access opened, which is to be empty */
 } Cold;

@@ -164,7 +164,7 @@ static void keep_args(X86Emit *e, uint32_t n, uint32_t by)
 static bool same_access(const IrInsn *ld, const IrInsn *st)
 {
     return ld->arg[0] == st->arg[0] && ld->arg[1] == st->arg[1] && ld->imm == st->imm && ld->w == st->w &&
-           ld->aux == st->aux && ld->aux2 == st->aux2;
+           (ld->aux & ~IR_MEM_RMW) == st->aux && ld->aux2 == st->aux2;
 }
 
 /* load, operation, store to the same place: one instruction with a memory destination. */
@@ -192,6 +192,22 @@ static bool fold_rmw(X86Emit *e, const IrInsn *ld, uint32_t n2)
     e->folded_load = e->n;
     e->folded_alu = n2;
     return true;
+}
+
+/*
+ * System mode: the flags of op n, which takes the load at e->n, must outlive the TLB compare of a later access. Then the loaded value
+ * had better be in a register: the flags can be made again from it.
+ */
+static bool flags_outlive_compare(const X86Emit *e, uint32_t n)
+{
+    const IrInsn *op = &e->ir->insns[n];
+    uint32_t access = e->next_access[e->n];
+    unsigned result = op->op == IR_add || op->op == IR_sub ? 1 : 0;
+
+    if (e->job->user || (!result && op->op != IR_cmp && op->op != IR_test)) {
+        return false;
+    }
+    return access > n && e->val[n << 2 | result].last >= access;
 }
 
 /* The load at e->n becomes an operand of a later op when nothing else wants it. */
@@ -225,6 +241,9 @@ static bool fold_load(X86Emit *e, const IrInsn *in)
         return false;
     }
     if ((op->arg[1] != ref && !compare) || (op->op == IR_mul && in->w == W8)) {
+        return false;
+    }
+    if (flags_outlive_compare(e, n2)) {
         return false;
     }
     keep_args(e, e->n, n2);

@@ -185,6 +185,7 @@ static bool place_of(const X86Emit *e, uint32_t n, TlbPlace *p)
                      .scale = in->arg[1] != IR_NONE ? in->aux & IR_MEM_SCALE : 0, .mmu = in->aux2 & IR_MMU_MASK,
                      .bytes = (uint8_t)ir_width_bytes(in->w) };
     p->write = (t & IR_T_WRITE) && !(in->op == IR_native_xm && !(in->imm & TCG_NATIVE_WRITES));
+    p->write |= in->op == IR_ld && (in->aux & IR_MEM_RMW);
     p->root = root_of(e, in->arg[0], &p->off);
     return true;
 }
@@ -292,6 +293,7 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     unsigned temp = R11;
 
     x86_take_scratch(e, R11);
+    access |= in->op == IR_ld && (in->aux & IR_MEM_RMW) ? TCG_ACCESS_RMW : 0;
     if (place_of(e, (uint32_t)(in - e->ir->insns), &p)) {
         p.write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
         window = find_window(e, &p);
@@ -306,6 +308,7 @@ Access x86_tlb_access(X86Emit *e, const IrInsn *in, uint32_t access)
     access |= aligned ? TCG_ACCESS_ALIGNED : 0;
     acc.cold = c = new_cold(e);
     c->access = access;
+    c->stores = (access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW)) && in->op != IR_ld;
     c->m = acc.m;
     c->check = (TlbCheck){ .high = bytes, .keep = aligned ? (uint32_t)bytes - 1 : 0, .mmu = in->aux2 & IR_MMU_MASK,
                            .write = access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW) };
@@ -393,7 +396,6 @@ static void look_alone(X86Emit *e, const Cold *c)
 static void emit_cold(X86Emit *e, Cold *c)
 {
     const TcgThunks *t = e->job->thunks;
-    bool writes = c->access & (TCG_ACCESS_WRITE | TCG_ACCESS_RMW);
 
     x86_patch(c->jump, e->a.p);
     flags_for_slow_path(e, c);
@@ -413,7 +415,7 @@ static void emit_cold(X86Emit *e, Cold *c)
     x86_mov_imm(&e->a, R11, c->access);
     x86_call(&e->a, t->slow_load - e->job->rx);
     save_scratch(e, false);
-    if (!writes) {
+    if (!c->stores) {
         x86_jmp(&e->a, c->copy);
         return;
     }
