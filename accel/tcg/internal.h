@@ -69,7 +69,7 @@ typedef struct {
     bool global, passing;      /* passing: goes with the address space */
 } TlbInfo;
 
-enum { TLB_LOG = 512, LARGE_PAGES = 16384, TLB_SPACES = 8, TABLE_PAGES = 64 };
+enum { TLB_LOG = 512, LARGE_PAGES = 16384, TLB_SPACES = 8, TABLE_PAGES = 64, PLAIN_PAGES = 16384 };
 
 typedef struct {
     TlbInfo *info;             /* as many as table has entries */
@@ -87,6 +87,11 @@ typedef struct {
     uint32_t seen;             /* table_changes when nothing older was left in it */
     uint32_t last;             /* when it was the present one: the oldest makes room */
     bool stale;                /* all of it must go before it is used */
+    /*
+     * Bits by hash of pages of RAM that plain write entries may lead to: others need not be looked for. Owner sets them before the
+     * tag, others read them after counting protects.
+     */
+    uint64_t plain[PLAIN_PAGES / 64];
     TcgTlb tlb[TCG_MMU_INDEXES];
     TlbSide side[TCG_MMU_INDEXES];
 } TlbSpace;

@@ -222,8 +222,14 @@ void tlb_grow(TcgVcpu *t)
 
 static void flush_present(TcgVcpu *t, bool keep_global)
 {
+    uint32_t left = 0;
+
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
         flush_one(t, mmu, keep_global);
+        left += t->side[mmu].used;
+    }
+    if (!left) {
+        memset(t->space->plain, 0, sizeof(t->space->plain));
     }
 }
 
@@ -430,6 +436,35 @@ void tcg_table_marked(Vcpu *v, MemoryMap *map, ram_addr ram, unsigned size)
     code_after_mark(tcg_vcpu(v)->accel, ram, size);
 }
 
+static unsigned plain_bit(ram_addr page)
+{
+    return (page >> DIRTY_PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 40 & (PLAIN_PAGES - 1);
+}
+
+static void note_plain(TcgVcpu *t, ram_addr page)
+{
+    unsigned bit = plain_bit(page);
+    uint64_t *w = &t->space->plain[bit / 64];
+
+    __atomic_store_n(w, *w | 1ull << bit % 64, __ATOMIC_RELEASE);
+}
+
+/* Whether a space may have plain write entries of RAM [start, start + len). */
+static bool may_be_plain(const TlbSpace *s, ram_addr start, uint64_t len)
+{
+    if (len > 16u << DIRTY_PAGE_BITS) {
+        return true;
+    }
+    for (ram_addr page = start & ~(ram_addr)0xfff; page < start + len; page += 1u << DIRTY_PAGE_BITS) {
+        unsigned bit = plain_bit(page);
+
+        if (__atomic_load_n(&s->plain[bit / 64], __ATOMIC_ACQUIRE) >> bit % 64 & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What lies behind a page, as flags of its three tags. */
 typedef struct {
     uint8_t *host;
@@ -508,6 +543,9 @@ static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
     t->side[mmu].info[i] = (TlbInfo){ .phys = page->phys, .ram = b.ram, .asidx = page->asidx, .global = page->global,
                                       .passing = passing };
     if (page->prot & TCG_PROT_WRITE) {
+        if (tag[TCG_WRITE] == base) {
+            note_plain(t, b.ram);
+        }
         __atomic_exchange_n(&e->tag[TCG_WRITE], tag[TCG_WRITE], __ATOMIC_SEQ_CST);
         if (atomic_load(&t->protects) != seen) {
             __atomic_fetch_or(&e->tag[TCG_WRITE], TCG_TLB_DIRTY, __ATOMIC_RELAXED);
@@ -561,7 +599,7 @@ bool tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
     mutex_lock(&t->tlb_lock);
     atomic_fetch_add(&t->protects, 1);
     for (unsigned k = 0; k < TLB_SPACES; k++) {
-        for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+        for (unsigned mmu = 0; mmu < t->arch->num_mmu && may_be_plain(&t->spaces[k], start, len); mmu++) {
             TlbSide *s = &t->spaces[k].side[mmu];
 
             plain |= s->used + s->num_passing != 0 && protect_table(&tables_of(t, &t->spaces[k])[mmu], s->info, start, len);
@@ -575,6 +613,7 @@ void tlb_unprotect(TcgVcpu *t, TcgTlbEntry *e, MemoryMap *map, ram_addr ram)
 {
     mutex_lock(&t->tlb_lock);
     if (!memory_dirty_any_clean(map, ram)) {
+        note_plain(t, ram & ~(ram_addr)0xfff);
         __atomic_fetch_and(&e->tag[TCG_WRITE], ~(uint64_t)TCG_TLB_DIRTY, __ATOMIC_RELAXED);
     }
     mutex_unlock(&t->tlb_lock);
