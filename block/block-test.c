@@ -231,12 +231,32 @@ static void test_errors(void)
 
 static void test_probe(void)
 {
+    static uint8_t sector[512] = "QFI\xfb";
+    struct iovec iov = {sector, sizeof(sector)};
+    int result = 1;
+    BlockRequest r = {.op = BLOCK_WRITE, .iov = &iov, .num_iov = 1, .done = set_result, .opaque = &result};
+    g_autofree char *want = NULL;
+    BlockDev *b;
     Env e;
 
     env_init(&e);
+    /* A guest cannot make its raw disk another format, unless somebody has said that it is raw. */
+    b = open_file(&e, "guess", "{}", &error_abort);
+    blockdev_attach(b, NULL, &error_abort);
+    blockdev_submit(b, &r);
+    blockdev_drain(b);
+    g_assert_cmpint(result, ==, -EPERM);
+    g_assert_cmpint(request(b, BLOCK_WRITE, 0, 512), ==, 0);
+    blockdev_detach(b);
+    blockdev_delete(e.tree, "guess", &error_abort);
+
     g_assert_true(g_file_set_contents(e.path, "QFI\xfb and more", -1, NULL));
     check_error(&e, "{}", "Unsupported qcow2 version 543256164");
     g_assert_nonnull(open_file(&e, "raw", "{\"format\": \"raw\"}", &error_abort));
+    blockdev_delete(e.tree, "raw", &error_abort);
+    g_assert_true(g_file_set_contents(e.path, "KDMV and more", -1, NULL));
+    want = g_strdup_printf("'%s' is an image of format vmdk, which is not supported yet", e.path);
+    check_error(&e, "{}", want);
     env_finish(&e);
 }
 

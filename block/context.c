@@ -1,7 +1,6 @@
 /* A block context: the loop its graph runs in, and the threads that wait for the host. Contract: block/node.h. */
 #include <assert.h>
 #include <glib.h>
-#include <unistd.h>
 
 #include "block/internal.h"
 
@@ -67,10 +66,9 @@ int CO_FN block_in_thread(BlockContext *ctx, int (*fn)(void *opaque), void *opaq
 static BlockContext *context_new(Loop *loop)
 {
     BlockContext *ctx = g_new0(BlockContext, 1);
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     ctx->loop = ctx->io_loop = loop;
-    ctx->max_threads = CLAMP(cpus, 4, BLOCK_MAX_THREADS);
+    ctx->max_threads = BLOCK_MAX_THREADS;
     list_init(&ctx->nodes);
     mutex_init(&ctx->lock, LOCK_BLOCK);
     cond_init(&ctx->work);

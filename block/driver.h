@@ -130,6 +130,12 @@ extern const BlockDriver *const block_drivers[];
 extern const unsigned block_num_drivers;
 const BlockDriver *block_driver(const char *name); /* NULL: none */
 
+enum { BLOCK_HEAD = 64 }; /* bytes at the beginning of a file that tell its format */
+/* Would a file that begins so be taken for another format than raw? */
+bool block_looks_formatted(const char head[BLOCK_HEAD]);
+/* Nobody said that it is raw: what is written to it may not make it look like anything else. */
+void raw_set_probed(BlockNode *n);
+
 /* Permissions of n's children for what its users do and share now. */
 bool CO_FN node_refresh_perms(BlockNode *n, Error **errp);
 /* What n's absent options mean for a child that it opens. */

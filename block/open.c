@@ -203,6 +203,48 @@ BlockNode *CO_FN block_open_json(BlockContext *ctx, struct json_object *options,
 
 /* ---- By name ---- */
 
+/* Formats that this program must not take for raw when nobody said what the image is: -> their first bytes. */
+static const struct {
+    const char *name;
+    unsigned len;
+    const char *magic;
+} foreign[] = {
+    {"qed", 4, "QED\0"},  {"vmdk", 4, "KDMV"}, {"vmdk", 4, "COWD"}, {"vhdx", 8, "vhdxfile"}, {"vpc", 8, "conectix"},
+    {"luks", 6, "LUKS\xba\xbe"}, {"parallels", 16, "WithoutFreeSpace"}, {"parallels", 16, "WithouFreSpacExt"}, {"vdi", 4, "<<< "},
+};
+
+static const char *foreign_format(const char *head)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(foreign); i++) {
+        if (!memcmp(head, foreign[i].magic, foreign[i].len)) {
+            return foreign[i].name;
+        }
+    }
+    return NULL;
+}
+
+bool block_looks_formatted(const char head[BLOCK_HEAD])
+{
+    for (unsigned i = 0; i < block_num_drivers; i++) {
+        if (block_drivers[i]->magic && !memcmp(head, block_drivers[i]->magic, block_drivers[i]->magic_len)) {
+            return true;
+        }
+    }
+    return foreign_format(head);
+}
+
+static bool CO_FN check_foreign(BlockNode *file, Error **errp)
+{
+    char head[BLOCK_HEAD] = {0};
+    const char *name = node_pread(file, 0, head, sizeof(head)) < 0 ? NULL : foreign_format(head);
+
+    if (name) {
+        error_set(errp, "'%s' is an image of format %s, which is not supported yet", node_what(file), name);
+        return error_hint(errp, "format=raw takes its bytes as they are");
+    }
+    return true;
+}
+
 const char *CO_FN block_probe(BlockNode *file, const char *filename)
 {
     char head[64] = {0};
@@ -317,7 +359,10 @@ BlockNode *CO_FN block_open_file(BlockContext *ctx, const char *filename, const 
     if (!file || (d && d->is_protocol)) {
         return file;
     }
-    n = open_over(file, d ? d->name : block_probe(file, filename), how, errp);
+    n = d || check_foreign(file, errp) ? open_over(file, d ? d->name : block_probe(file, filename), how, errp) : NULL;
+    if (n && !d && n->drv->id == BLOCKDEV_DRIVER_RAW) {
+        raw_set_probed(n);
+    }
     node_unref(file);
     return n;
 }

@@ -5,7 +5,6 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "block/internal.h"
 #include "block/qcow2.h"
 
 typedef struct {
@@ -110,7 +109,7 @@ int CO_FN qcow2_read_compressed(Qcow2 *q, uint64_t entry, unsigned from, unsigne
     r = node_pread(meta_node(q), offset, in, csize);
     w = (Work){q->compression, in, out, csize, q->cluster_size};
     if (!r) {
-        r = q->n->ctx->has_thread ? block_in_thread(q->n->ctx, do_expand, &w) : do_expand(&w);
+        r = block_in_thread(q->n->ctx, do_expand, &w);
     }
     if (!r) {
         io_write(to, out + from, len);
@@ -162,26 +161,67 @@ static int CO_FN store(Qcow2 *q, uint64_t guest, const uint8_t *data, uint64_t b
     return r;
 }
 
-static int CO_FN write_one(Qcow2 *q, uint64_t offset, uint64_t len, IoSlice from)
-{
-    g_autofree uint8_t *in = g_try_malloc0(q->cluster_size);
-    g_autofree uint8_t *out = g_try_malloc(q->cluster_size);
-    Work w = {q->compression, in, out, q->cluster_size, q->cluster_size - 1};
-    int r;
+enum { BATCH = 64 << 10 }; /* bytes that one job of a thread compresses: short jobs are scheduled sooner on a busy host */
 
-    if (!in || !out) {
-        return -ENOMEM;
+typedef struct {
+    const Qcow2 *q;
+    uint8_t *in, *out;
+    uint64_t clusters;
+    size_t *sizes;      /* of each compressed; 0: it does not get smaller */
+} Batch;
+
+static int do_batch(void *opaque)
+{
+    Batch *b = opaque;
+    uint64_t cluster = b->q->cluster_size;
+
+    for (uint64_t i = 0; i < b->clusters; i++) {
+        Work w = {b->q->compression, b->in + i * cluster, b->out + i * cluster, cluster, cluster - 1};
+        int r = do_compress(&w);
+
+        if (r && r != -ENOSPC) {
+            return r;
+        }
+        b->sizes[i] = r ? 0 : w.out_len;
     }
-    io_read(from, in, len);
-    r = block_in_thread(q->n->ctx, do_compress, &w);
-    if (r == -ENOSPC) { /* it does not get smaller */
-        return qcow2_write(q->n, offset, len, from, 0);
+    return 0;
+}
+
+static int CO_FN store_batch(Qcow2 *q, const Batch *b, uint64_t offset, uint64_t len)
+{
+    int r = 0;
+
+    for (uint64_t i = 0; !r && i < b->clusters; i++) {
+        uint64_t at = i * q->cluster_size, n = min_of(len - at, q->cluster_size);
+
+        r = b->sizes[i] ? store(q, offset + at, b->out + at, b->sizes[i]) : qcow2_write(q->n, offset + at, n, IO_OF(b->in + at, n), 0);
     }
-    return r ? r : store(q, offset, out, w.out_len);
+    return r;
+}
+
+static int CO_FN write_batch(Qcow2 *q, uint64_t offset, uint64_t len, IoSlice from)
+{
+    Batch b = {.q = q, .clusters = div_round_up(len, q->cluster_size)};
+    int r = -ENOMEM;
+
+    b.in = g_try_malloc(b.clusters << q->cluster_bits);
+    b.out = g_try_malloc(b.clusters << q->cluster_bits);
+    b.sizes = g_new0(size_t, b.clusters);
+    if (b.in && b.out) {
+        io_read(from, b.in, len);
+        memset(b.in + len, 0, (b.clusters << q->cluster_bits) - len);
+        r = block_in_thread(q->n->ctx, do_batch, &b);
+        r = r ? r : store_batch(q, &b, offset, len);
+    }
+    g_free(b.in);
+    g_free(b.out);
+    g_free(b.sizes);
+    return r;
 }
 
 int CO_FN qcow2_write_compressed(Qcow2 *q, uint64_t offset, uint64_t len, IoSlice from)
 {
+    uint64_t batch = max_of((uint64_t)BATCH, q->cluster_size);
     int r = 0;
 
     if (q->has_data_file) {
@@ -190,8 +230,8 @@ int CO_FN qcow2_write_compressed(Qcow2 *q, uint64_t offset, uint64_t len, IoSlic
     if (!is_aligned(offset, q->cluster_size) || (!is_aligned(len, q->cluster_size) && round_up(offset + len, 512) < q->n->length)) {
         return -EINVAL;
     }
-    for (uint64_t at = 0; !r && at < len; at += q->cluster_size) {
-        r = write_one(q, offset + at, min_of(len - at, q->cluster_size), io_at(from, at));
+    for (uint64_t at = 0; !r && at < len; at += batch) {
+        r = write_batch(q, offset + at, min_of(len - at, batch), io_at(from, at));
     }
     return r;
 }

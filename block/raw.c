@@ -5,8 +5,13 @@
 
 typedef struct {
     uint64_t offset;
-    bool has_size;
+    bool has_size, probed;
 } Raw;
+
+void raw_set_probed(BlockNode *n)
+{
+    ((Raw *)n->state)->probed = true;
+}
 
 static bool raw_open(BlockNode *n, const BlockOpen *how, Error **errp)
 {
@@ -54,8 +59,30 @@ static int CO_FN raw_read(BlockNode *n, uint64_t offset, uint64_t len, IoSlice t
     return node_read(n->file->node, at(n, offset), len, to);
 }
 
+/*
+ * Else a guest could make its disk an image whose backing file is any file of the host, to be read the next time the disk is opened
+ * without a format.
+ */
+static int CO_FN check_head(BlockNode *n, uint64_t offset, uint64_t len, IoSlice from)
+{
+    char head[BLOCK_HEAD] = {0};
+    int r;
+
+    if (!((const Raw *)n->state)->probed || offset >= BLOCK_HEAD) {
+        return 0;
+    }
+    r = node_pread(n->file->node, at(n, 0), head, sizeof(head));
+    io_read(from, head + offset, min_of(len, BLOCK_HEAD - offset));
+    return r ? r : block_looks_formatted(head) ? -EPERM : 0;
+}
+
 static int CO_FN raw_write(BlockNode *n, uint64_t offset, uint64_t len, IoSlice from, IoFlags flags)
 {
+    int r = check_head(n, offset, len, from);
+
+    if (r) {
+        return r;
+    }
     if (flags & IO_COMPRESSED) {
         return -ENOTSUP;
     }

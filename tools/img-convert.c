@@ -8,7 +8,7 @@
 
 #include "tools/img.h"
 
-enum { PIECE = 2 << 20, MAX_COPIERS = 16 };
+enum { PIECE = 2 << 20, COMPRESSED_PIECE = 1 << 20, MAX_COPIERS = 16 };
 
 typedef struct {
     Img *img;
@@ -18,7 +18,7 @@ typedef struct {
     Image to;
     BlockNode *base;     /* what lies below the result: not copied */
     bool compressed, zero_already;
-    uint64_t length, unit, min_sparse;
+    uint64_t length, unit, piece, min_sparse; /* unit: cluster of the target; piece: what is compressed at once */
     /* ---- shared by the copiers ---- */
     uint64_t next, done;
     unsigned running;
@@ -56,7 +56,7 @@ static int CO_FN take_piece(Convert *c, Piece *p)
 
     p->at = c->next;
     p->source = source_of(c, p->at);
-    end = min_of(c->starts[p->source + 1], p->at + (c->compressed ? c->unit : (uint64_t)PIECE));
+    end = min_of(c->starts[p->source + 1], p->at + (c->compressed ? c->piece : (uint64_t)PIECE));
     p->len = end - p->at;
     p->skip = p->zero = false;
     r = node_status_chain(c->from[p->source].node, c->base ? node_backing(c->from[p->source].node) : NULL, p->at - c->starts[p->source],
@@ -103,13 +103,28 @@ static uint64_t same_kind(const Convert *c, const uint8_t *p, uint64_t at, uint6
     return n;
 }
 
+static int CO_FN write_compressed(Convert *c, const Piece *p, const uint8_t *buf)
+{
+    int r = 0;
+
+    for (uint64_t i = 0, n; !r && i < p->len; i += n) {
+        bool zero = buf_is_zero(buf + i, min_of(c->unit, p->len - i));
+
+        for (n = c->unit; i + n < p->len && buf_is_zero(buf + i + n, min_of(c->unit, p->len - i - n)) == zero;) {
+            n += c->unit;
+        }
+        n = min_of(n, p->len - i);
+        r = zero ? write_zeros(c, p->at + i, n) : node_write(c->to.node, p->at + i, n, IO_OF(buf + i, n), IO_COMPRESSED);
+    }
+    return r;
+}
+
 static int CO_FN write_data(Convert *c, const Piece *p, const uint8_t *buf)
 {
     int r = 0;
 
     if (c->compressed) {
-        return buf_is_zero(buf, p->len) ? write_zeros(c, p->at, p->len)
-                                        : node_write(c->to.node, p->at, p->len, IO_OF(buf, p->len), IO_COMPRESSED);
+        return write_compressed(c, p, buf);
     }
     if (!c->min_sparse) {
         return node_pwrite(c->to.node, p->at, buf, p->len);
@@ -147,7 +162,7 @@ static int CO_FN copy_piece(Convert *c, const Piece *p, uint8_t *buf)
 static void CO_FN copier(void *opaque)
 {
     Convert *c = opaque;
-    uint8_t *buf = g_malloc(c->compressed ? c->unit : PIECE);
+    uint8_t *buf = g_malloc(c->compressed ? c->piece : PIECE);
     Piece p;
 
     while (!c->error && c->next < c->length) {
@@ -180,7 +195,7 @@ static bool CO_FN copy(Convert *c, Error **errp)
         return error_set(errp, "Invalid number of coroutines. Allowed number of coroutines is between 1 and %d", MAX_COPIERS);
     }
     co_queue_init(&c->ended);
-    c->running = c->compressed ? threads : 1; /* without compression nothing waits */
+    c->running = threads; /* where nothing is (de)compressed nothing waits, and the first does all */
     img_progress(c->img, 0);
     for (unsigned i = c->running; i > 0; i--) {
         co_enter(co_new(copier, c));
@@ -289,6 +304,7 @@ static bool CO_FN open_target(Convert *c, const char *format, ImgCreate *o, Erro
         return error_set(errp, "Compression not supported for this file format");
     }
     c->unit = c->to.node->drv->cluster_size ? c->to.node->drv->cluster_size(c->to.node) : 65536;
+    c->piece = max_of(c->unit, (uint64_t)COMPRESSED_PIECE);
     return true;
 }
 
