@@ -358,12 +358,11 @@ VcpuExit tcg_run(Vcpu *v)
     return e;
 }
 
+/* The state outlives the vCPU's thread, what is in accel_data does not: only that it is there is looked at. */
 void tcg_kick_vcpu(Vcpu *v)
 {
-    TcgVcpu *t = __atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE);
-
-    if (t) {
-        atomic_store(&t->rt->attention, true);
+    if (__atomic_load_n(&v->accel_data, __ATOMIC_ACQUIRE)) {
+        atomic_store(&tcg_runtime(((TcgAccel *)v->accel)->cache, v->state)->attention, true);
         tcg_kick(v->state);
     }
 }

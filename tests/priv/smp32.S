@@ -126,7 +126,7 @@ start:
     CHECK %esi,%eax
     mov %esi,acks
     inc %esi
-    cmp $2001,%esi
+    cmp $301,%esi
     jne 1b
 2:  pause
     cmpl $5,phase_done
@@ -236,10 +236,11 @@ ap: mov $DATA32,%eax
     loop 3b
     mov %esi,PAGE1+1
     mov %esi,message
-4:  cmp acks,%esi
+4:  pause
+    cmp acks,%esi
     jne 4b
     inc %esi
-    cmp $2001,%esi
+    cmp $301,%esi
     jne 2b
     movl $5,phase_done
     hlt
