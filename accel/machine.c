@@ -4,6 +4,7 @@
 
 #include "accel/accel.h"
 #include "hw/core/machine.h"
+#include "qapi/schema.h"
 
 /* A vCPU stopped itself: what that means for the machine. */
 static void vcpu_exited(Vcpu *v, VcpuExit e)
@@ -30,7 +31,12 @@ static const QClass *accel_class(Machine *m, const char *name, Error **errp)
     snprintf(full, sizeof(full), "%s-accel", name);
     klass = qschema_class(qom_schema(m->tree), full);
     if (!klass || klass->kind != QCLASS_ACCEL || klass->abstract) {
+        const char *near = qsuggest_class(qom_schema(m->tree), "accel", full);
+
         error_set(errp, "invalid accelerator %s", name);
+        if (near && strlen(name) > 2) {
+            error_hint(errp, "Did you mean '%.*s'?", (int)(strlen(near) - strlen("-accel")), near);
+        }
         return NULL;
     }
     return klass;

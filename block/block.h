@@ -80,6 +80,7 @@ bool blockdev_is_read_only(const BlockDev *);
 bool blockdev_attach(BlockDev *, FairMutex *domain, Error **errp);
 void blockdev_detach(BlockDev *);           /* nothing may be in flight */
 bool blockdev_is_attached(const BlockDev *);
+bool blockdev_is_writethrough(const BlockDev *);
 bool blockdev_is_drive(const BlockDev *);   /* made by blockdev_new_from_drive */
 struct BlockNode *blockdev_node(BlockDev *); /* block/node.h; borrowed */
 

@@ -384,6 +384,11 @@ bool blockdev_is_read_only(const BlockDev *b)
     return b->node->read_only;
 }
 
+bool blockdev_is_writethrough(const BlockDev *b)
+{
+    return b->conf.writethrough;
+}
+
 bool blockdev_is_drive(const BlockDev *b)
 {
     return b->is_drive;

@@ -101,7 +101,7 @@ uint64_t CO_FN node_allocated_size(BlockNode *n)
 BlockNode *block_find_node(BlockContext *ctx, const char *name)
 {
     list_foreach (BlockNode, n, &ctx->nodes, link) {
-        if (!strcmp(n->name, name)) {
+        if (n->name && !strcmp(n->name, name)) { /* one that is being opened has none yet */
             return n;
         }
     }

@@ -174,6 +174,7 @@ static int CO_FN check_tree(Check *k, uint64_t *l1, uint32_t size, bool active, 
         } else {
             refer(k, table, q->cluster_size);
         }
+        k->next = 0;
         for (unsigned e = 0; !r && e < num; e++) {
             Slice *s;
 
@@ -330,8 +331,7 @@ static int CO_FN compare_one(Check *k, uint64_t cluster)
 static int CO_FN compare(Check *k)
 {
     Qcow2 *q = k->q;
-    uint64_t per = 1ull << q->block_bits, covered = (uint64_t)q->rt_entries << q->block_bits;
-    uint64_t end = max_of(k->end, covered);
+    uint64_t per = 1ull << q->block_bits, end = k->end;
     int r = 0;
 
     for (uint64_t c = 0; !r && c < end;) {

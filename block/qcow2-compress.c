@@ -187,7 +187,7 @@ int CO_FN qcow2_write_compressed(Qcow2 *q, uint64_t offset, uint64_t len, IoSlic
     if (q->has_data_file) {
         return -ENOTSUP;
     }
-    if (!is_aligned(offset, q->cluster_size) || (!is_aligned(len, q->cluster_size) && offset + len != q->n->length)) {
+    if (!is_aligned(offset, q->cluster_size) || (!is_aligned(len, q->cluster_size) && round_up(offset + len, 512) < q->n->length)) {
         return -EINVAL;
     }
     for (uint64_t at = 0; !r && at < len; at += q->cluster_size) {

@@ -107,6 +107,44 @@ static int CO_FN write_rt(Qcow2 *q, uint64_t offset, uint32_t from, uint32_t num
     return node_pwrite(meta_node(q), offset, buf, (size_t)num * 8);
 }
 
+/* A damaged image may call a table's place free. */
+static bool hits_table(const Qcow2 *q, uint64_t offset, uint64_t len)
+{
+    const struct {
+        uint64_t at, len;
+    } tables[] = {
+        {0, q->cluster_size},
+        {q->l1_offset, (uint64_t)q->l1_size * 8},
+        {q->rt_offset, (uint64_t)q->rt_clusters << q->cluster_bits},
+        {q->snapshots_offset, q->snapshots_bytes},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+        if (tables[i].len && offset < tables[i].at + tables[i].len && tables[i].at < offset + len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where no block counts clusters a damaged image may yet have tables. */
+static bool hits_known(const Qcow2 *q, uint64_t offset, uint64_t len)
+{
+    for (uint32_t i = 0; i < q->rt_entries; i++) {
+        if (q->rt[i] && q->rt[i] < offset + len && offset < q->rt[i] + q->cluster_size) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < q->l1_size; i++) {
+        uint64_t at = q->l1[i] & E_OFFSET;
+
+        if (at && at < offset + len && offset < at + q->cluster_size) {
+            return true;
+        }
+    }
+    return hits_table(q, offset, len);
+}
+
 /*
  * Block number `block` and those after it, as many as count themselves and `extra` clusters behind them, are put where the
  * clusters begin that block counts. Nothing points to them yet.
@@ -121,6 +159,9 @@ static int CO_FN write_blocks(Qcow2 *q, uint64_t block, uint64_t extra, uint64_t
         ++*num;
     }
     used = *num + extra;
+    if (hits_known(q, start, used << q->cluster_bits)) {
+        return qcow2_corrupt(q, "No refcount block for clusters in use, from offset %#" PRIx64 " on", start);
+    }
     for (uint64_t b = 0; !r && b < *num; b++) {
         memset(buf, 0, q->cluster_size);
         for (uint64_t i = 0; i < per && b * per + i < used; i++) {
@@ -179,6 +220,9 @@ static int CO_FN new_block(Qcow2 *q, uint64_t block)
     uint64_t num;
     int r;
 
+    if (!block) { /* a new one lies in the first cluster that it counts, where the header is: an entry of 0 again */
+        return qcow2_corrupt(q, "Refcount table has no block for the header");
+    }
     if (block >= q->rt_entries) {
         return grow_rt(q, block);
     }
@@ -320,26 +364,6 @@ static int CO_FN first_free(Qcow2 *q, uint64_t at, uint64_t *found)
             }
         }
     }
-}
-
-/* A damaged image may call a table's place free. */
-static bool hits_table(const Qcow2 *q, uint64_t offset, uint64_t len)
-{
-    const struct {
-        uint64_t at, len;
-    } tables[] = {
-        {0, q->cluster_size},
-        {q->l1_offset, (uint64_t)q->l1_size * 8},
-        {q->rt_offset, (uint64_t)q->rt_clusters << q->cluster_bits},
-        {q->snapshots_offset, q->snapshots_bytes},
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
-        if (tables[i].len && offset < tables[i].at + tables[i].len && tables[i].at < offset + len) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static int CO_FN alloc_run(Qcow2 *q, uint64_t at_least, uint64_t at_most, uint64_t *clusters, uint64_t *offset)

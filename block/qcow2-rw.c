@@ -467,8 +467,8 @@ int CO_FN qcow2_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
                  : run.type == RUN_DATA       ? ST_DATA | ST_ALLOCATED
                  : run.type == RUN_COMPRESSED ? ST_DATA | ST_ALLOCATED | ST_COMPRESSED
                                               : 0;
-    if (run.has_place && run.type != RUN_UNALLOCATED) {
-        out->flags |= ST_OFFSET;
+    if (run.has_place) {
+        out->flags |= ST_OFFSET | (run.type == RUN_DATA ? ST_RECURSE : 0); /* what was never written is a hole there */
         out->map = run.host;
         out->file = data_node(q);
     }

@@ -319,6 +319,62 @@ static void test_random(void)
     }
 }
 
+/* The first refcount block is lost: nothing may be allocated, and the header stays. */
+static void CO_FN lost_block_body(void *opaque)
+{
+    Env *e = opaque;
+    uint8_t header[48], now[48];
+    uint8_t offset[8], zeros[8] = {0};
+    FILE *f;
+
+    create(e);
+    f = fopen(e->path, "r+");
+    g_assert_true(f && fread(header, sizeof(header), 1, f) == 1 && fread(offset, 8, 1, f) == 1);
+    g_assert_true(fseek(f, (long)GUINT64_FROM_BE(*(uint64_t *)offset), SEEK_SET) == 0 && fwrite(zeros, 8, 1, f) == 1 && fclose(f) == 0);
+    reopen(e);
+    g_assert_cmpint(node_pwrite(e->n, 0, header, 16), ==, -EIO);
+    node_unref(e->n);
+    f = fopen(e->path, "r");
+    g_assert_true(f && fread(now, sizeof(now), 1, f) == 1 && fclose(f) == 0);
+    g_assert_cmpmem(now, sizeof(now), header, sizeof(header));
+}
+
+static void test_lost_block(void)
+{
+    Env e;
+
+    env_init(&e, &shapes[1]);
+    block_run(e.ctx, lost_block_body, &e);
+    env_finish(&e);
+}
+
+/* The last cluster may be given up to the end of a source whose size is no multiple of a sector. */
+static void CO_FN short_end_body(void *opaque)
+{
+    Env *e = opaque;
+    uint64_t start = round_down(e->size - 1, 1u << 16), len = e->size - start - 100;
+
+    create(e);
+    reopen(e);
+    fill(e->model + start, len);
+    g_assert_cmpint(node_write(e->n, start, len, IO_OF(e->model + start, len), IO_COMPRESSED), ==, 0);
+    g_assert_cmpint(node_write(e->n, start, len - 512, IO_OF(e->model + start, len), IO_COMPRESSED), ==, -EINVAL);
+    reopen(e);
+    compare(e);
+    check(e->n, false);
+    node_unref(e->n);
+}
+
+static void test_short_end(void)
+{
+    Env e;
+
+    env_init(&e, &shapes[0]);
+    e.size = 100 * 512;
+    block_run(e.ctx, short_end_body, &e);
+    env_finish(&e);
+}
+
 /* Many at once: each has its own part of the disk, whose borders are within clusters. */
 typedef struct {
     Env *e;
@@ -604,6 +660,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     rcu_thread_register();
     g_test_add_func("/qcow2/random", test_random);
+    g_test_add_func("/qcow2/lost-block", test_lost_block);
+    g_test_add_func("/qcow2/short-end", test_short_end);
     g_test_add_func("/qcow2/parallel", test_parallel);
     g_test_add_func("/qcow2/power-cut", test_power_cut);
     return g_test_run();

@@ -264,6 +264,21 @@ bool CO_FN node_resize(BlockNode *n, uint64_t length, bool exact, Error **errp)
 
 /* ---- Status ---- */
 
+/* What is not n's own and lies behind the end of what is below it reads as zeros. */
+static void status_behind_end(const BlockNode *n, uint64_t offset, BlockStatus *out)
+{
+    const BlockNode *below = node_backing(n);
+
+    if (out->flags & (ST_ALLOCATED | ST_ZERO) || !below) {
+        return;
+    }
+    if (offset >= below->length) {
+        out->flags |= ST_ZERO;
+    } else {
+        out->len = min_of(out->len, below->length - offset);
+    }
+}
+
 int CO_FN node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 {
     int r = 0;
@@ -280,6 +295,7 @@ int CO_FN node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *
     } else {
         *out = (BlockStatus){.len = len, .flags = ST_DATA | ST_ALLOCATED};
     }
+    status_behind_end(n, offset, out);
     if (!r && out->flags & ST_RECURSE && out->flags & ST_OFFSET) {
         BlockStatus sub;
 
@@ -304,7 +320,7 @@ int CO_FN node_status_chain(BlockNode *n, BlockNode *base, uint64_t offset, uint
     unsigned depth = 0;
     int r = node_status(n, offset, len, out);
 
-    for (BlockNode *b = node_backing(n); !r && out->len && !(out->flags & ST_ALLOCATED); b = node_backing(b)) {
+    for (BlockNode *b = node_backing(n); !r && out->len && !(out->flags & (ST_ALLOCATED | ST_ZERO)); b = node_backing(b)) {
         BlockStatus sub;
 
         if (!b) {
@@ -317,10 +333,6 @@ int CO_FN node_status_chain(BlockNode *n, BlockNode *base, uint64_t offset, uint
         depth++;
         r = node_status(b, offset, out->len, &sub);
         if (r) {
-            break;
-        }
-        if (!sub.len) { /* it is shorter: zeros from here, which the image above it shows */
-            out->flags |= ST_ZERO | ST_ALLOCATED;
             break;
         }
         sub.len = min_of(sub.len, out->len);

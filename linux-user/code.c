@@ -101,6 +101,9 @@ static unsigned fetch(void *opaque, vaddr pc, uint8_t *buf, unsigned len)
         watch(p, page);
     }
     len -= (unsigned)user_copy(buf, (void *)(uintptr_t)pc, len);
+    if (atomic_load(&p->gdb_active) && !(((Job *)opaque)->key & KEY_ONE_INSN)) {
+        user_gdb_patch(p, pc, buf, len);
+    }
     if (len) {
         t->fault_seen = t->fault_in_copy = false;
     }

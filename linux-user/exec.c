@@ -68,24 +68,26 @@ static int keep_open(int fd)
 static int64_t run(UserThread *t, UserProgram *g, char *const argv0, char **envp)
 {
     UserProcess *p = t->p;
-    char number[16], **argv;
+    char number[32], **argv;
     size_t n = 0, num = 0;
-    int fd = keep_open(g->fd);
+    int fd = keep_open(g->fd), self = keep_open(p->exe_fd);
     int64_t r;
 
     while (g->argv[n]) {
         n++;
     }
     argv = calloc(n + p->config.num_options + 10, sizeof(*argv));
-    if (!argv || fd < 0) {
+    if (!argv || fd < 0 || self < 0) {
         free(argv);
-        return fd < 0 ? -errno : -ENOMEM;
+        close(fd);
+        close(self);
+        return argv ? -EMFILE : -ENOMEM;
     }
     argv[num++] = (char *)p->config.program_name;
     for (unsigned i = 0; i < p->config.num_options; i++) {
         argv[num++] = p->config.options[i];
     }
-    snprintf(number, sizeof(number), "%d", fd);
+    snprintf(number, sizeof(number), "%d,%d", fd, self);
     argv[num++] = (char *)"-exec-fd";
     argv[num++] = number;
     argv[num++] = (char *)"-0";
@@ -97,6 +99,7 @@ static int64_t run(UserThread *t, UserProgram *g, char *const argv0, char **envp
     r = user_raw_syscall(SYS_execveat, (uint64_t)(int64_t)p->exe_fd, (uintptr_t)"", (uintptr_t)argv, (uintptr_t)envp, AT_EMPTY_PATH, 0);
     user_signals_exec(t, true);
     close(fd);
+    close(self);
     free(argv);
     return r;
 }

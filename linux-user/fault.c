@@ -174,6 +174,15 @@ void user_exception(UserThread *t)
 {
     siginfo_t info;
 
+    if (t->trap && t->exc_vector == EXC_BP && atomic_load(&t->p->gdb_active) &&
+        user_gdb_is_breakpoint(t->p, t->cpu->st.rip - 1)) {
+        user_cpu_go(t->cpu, t->cpu->st.rip - 1);
+        t->trap = false;
+        t->exc_vector = EXC_NONE;
+        user_gdb_stop(t, SIGTRAP, true);
+        return;
+    }
+
     if (t->fault_seen) {
         info = t->fault_info;
         t->trap_no = t->fault_trap;

@@ -7,6 +7,7 @@
  *   loop.c       the run loop                              cpu.c      what translated code asks of the system part
  *   fault.c      host signals: faults of guest code        signal.c   dispositions, masks, delivery; frame.c: frames
  *   thread.c     clone, fork, vfork, exit                  exec.c     execve
+ *   gdb.c        -g
  *   files.c      descriptors, paths; proc.c: /proc         syscall.c  dispatch by syscalls.def; strace.c
  *   host.c       the few instructions whose faults and interruptions are known by address
  *
@@ -63,7 +64,7 @@ typedef struct {
     char **envp;
     char **options;                    /* to hand to ourselves in execve; NULL-terminated */
     unsigned num_options;
-    int exec_fd;                       /* -1: open path */
+    int exec_fd, self_fd;              /* the program, ourselves; -1: to be opened */
 } UserConfig;
 
 typedef struct UserProcess {
@@ -86,6 +87,8 @@ typedef struct UserProcess {
     unsigned num_threads;
     _Atomic uint32_t stop;             /* someone wants to be alone: nobody enters translated code */
     bool seccomp_strict;
+    struct UserGdb *gdb;               /* -g; NULL: none. gdb.c */
+    _Atomic uint32_t gdb_active, gdb_break; /* it is connected; it wants to stop */
 } UserProcess;
 
 typedef struct UserThread {
@@ -224,6 +227,17 @@ static inline uint64_t user_sigbit(int sig)
 /* thread.c */
 UserThread *user_thread_new(UserProcess *p, Error **errp);
 void user_thread_free(UserThread *t);
+
+/* gdb.c. Those below user_gdb_start() only while gdb_active. */
+bool user_gdb_start(UserThread *t, const char *where, Error **errp);
+/* Stops all; returns the signal to deliver, 0: none. */
+int user_gdb_stop(UserThread *t, int sig, bool announce);
+bool user_gdb_is_breakpoint(const UserProcess *p, uint64_t addr);
+void user_gdb_patch(const UserProcess *p, uint64_t pc, uint8_t *buf, unsigned len);
+bool user_gdb_stepping(const UserThread *t);
+bool user_gdb_wants(const UserThread *t, int sig);
+void user_gdb_exit(UserThread *t, int status, int sig);
+void user_gdb_fork_child(UserProcess *p);
 
 /* syscall.c, strace.c */
 typedef int64_t UserSyscallFn(UserThread *t, const uint64_t a[6]);

@@ -134,6 +134,7 @@ void user_loop(UserThread *t)
 {
     X86Cpu *cpu = t->cpu;
     uint64_t last_key = 0, key;
+    bool step = false;
 
     tcg_thread_attach(cpu);
     while (!t->ended) {
@@ -143,6 +144,7 @@ void user_loop(UserThread *t)
         if (!begin(t)) {
             continue;
         }
+        t->one_insn |= atomic_load(&t->p->gdb_active) && user_gdb_stepping(t);
         key = (cpu->key & ~(uint64_t)KEY_AC_CHECK) | KEY_USER | (t->one_insn ? KEY_ONE_INSN : 0);
         if ((key & ~(uint64_t)KEY_ONE_INSN) != last_key) {
             tcg_forget(t->p->cache, cpu); /* what is found by address alone is of one mode */
@@ -150,6 +152,10 @@ void user_loop(UserThread *t)
             t->slot = NULL;
         }
         run(t, key);
+        if (atomic_load(&t->p->gdb_active)) {
+            user_save_fpu(t); /* for whoever stops us and looks */
+            step = user_gdb_stepping(t);
+        }
         atomic_store(&t->inside, 0);
         if (t->in_syscall && atomic_load(&t->attention)) {
             t->in_syscall = false; /* the signal was first */
@@ -158,6 +164,10 @@ void user_loop(UserThread *t)
             do_syscall(t);
         } else if (t->exc_vector != EXC_NONE || t->fault_seen) {
             user_exception(t);
+        }
+        if (step && !t->ended) {
+            step = false;
+            user_gdb_stop(t, SIGTRAP, true);
         }
     }
 }

@@ -9,11 +9,14 @@
 #include "linux-user/options.h"
 #include "util/log.h"
 
-/* Ourselves, for execve: also where /proc is not mounted later. Out of the way of the guest's descriptors. */
-static int open_self(void)
+/*
+ * Ourselves, for execve: also where /proc is not mounted, after a chroot, where it is who executed us that hands it on. Out of the
+ * way of the guest's descriptors.
+ */
+static int open_self(const UserConfig *c)
 {
     struct rlimit lim = { 0 };
-    int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC), high = -1;
+    int fd = c->self_fd >= 0 ? c->self_fd : open("/proc/self/exe", O_PATH | O_CLOEXEC), high = -1;
 
     getrlimit(RLIMIT_NOFILE, &lim);
     for (rlim_t at = lim.rlim_cur < 4096 ? lim.rlim_cur : 4096; fd >= 0 && high < 0 && at > 8; at /= 2) {
@@ -47,7 +50,7 @@ static bool start(UserProcess *p, UserThread **t, int *status, Error **errp)
     }
     map_init(&p->map);
     pthread_mutex_init(&p->threads_lock, NULL);
-    p->exe_fd = open_self();
+    p->exe_fd = open_self(&p->config);
     if (!user_code_init(p, errp)) {
         return false;
     }
@@ -60,7 +63,11 @@ static bool start(UserProcess *p, UserThread **t, int *status, Error **errp)
     user_current = *t;
     user_faults_init(p);
     user_signals_init(*t);
-    return user_load(p, (*t)->cpu, status, errp);
+    if (!user_load(p, (*t)->cpu, status, errp)) {
+        return false;
+    }
+    *status = 1;
+    return true;
 }
 
 int main(int argc, char **argv, char **envp)
@@ -73,7 +80,9 @@ int main(int argc, char **argv, char **envp)
 
     if (status < 0 && start(p, &t, &status, &err)) {
         user_proc_describe(p);
-        user_loop(t);
+        if (!p->config.gdb || user_gdb_start(t, p->config.gdb, &err)) {
+            user_loop(t);
+        }
     }
     if (err) {
         error_report_free(err);

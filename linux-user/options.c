@@ -47,7 +47,8 @@ static bool opt_version(UserConfig *c, const char *arg, Error **errp)
 
 static bool opt_gdb(UserConfig *c, const char *arg, Error **errp)
 {
-    return error_set(errp, "-g %s: gdb cannot be waited for yet", arg);
+    c->gdb = arg;
+    return true;
 }
 
 static bool opt_prefix(UserConfig *c, const char *arg, Error **errp)
@@ -233,12 +234,11 @@ static bool opt_seed(UserConfig *c, const char *arg, Error **errp)
 
 static bool opt_exec_fd(UserConfig *c, const char *arg, Error **errp)
 {
-    uint64_t v;
+    int n = 0;
 
-    if (!number("-exec-fd", arg, &v, errp)) {
-        return false;
+    if (sscanf(arg, "%d,%d%n", &c->exec_fd, &c->self_fd, &n) != 2 || arg[n] || c->exec_fd < 0 || c->self_fd < 0) {
+        return error_set(errp, "-exec-fd: '%s' is not two descriptors", arg);
     }
-    c->exec_fd = (int)v;
     return true;
 }
 
@@ -259,7 +259,7 @@ static const struct {
     { "d", "QEMU_LOG", opt_log, false },
     { "dfilter", "QEMU_DFILTER", opt_filter, false },
     { "exec-fd", NULL, opt_exec_fd, true },
-    { "g", "QEMU_GDB", opt_gdb, false },
+    { "g", "QEMU_GDB", opt_gdb, true },
     { "h", NULL, opt_help, true },
     { "help", NULL, opt_help, true },
     { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", opt_one_insn, false },
@@ -374,7 +374,7 @@ int user_options(UserConfig *c, int argc, char **argv, char **envp, Error **errp
     while (envp[n]) {
         n++;
     }
-    *c = (UserConfig){ .program_name = argv[0], .exec_fd = -1, .stack_size = 8 << 20, .cpu = "max" };
+    *c = (UserConfig){ .program_name = argv[0], .exec_fd = -1, .self_fd = -1, .stack_size = 8 << 20, .cpu = "max" };
     c->envp = malloc((n + 1) * sizeof(char *));
     c->options = calloc((size_t)argc + 1, sizeof(char *));
     if (!c->envp || !c->options) {

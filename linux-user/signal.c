@@ -115,6 +115,7 @@ void user_die(UserThread *t, int sig)
     uint64_t mask = ~user_sigbit(sig);
     const char *name = strsignal(sig);
 
+    user_gdb_exit(t, 0, sig);
     if (user_sync_signals & user_sigbit(sig)) {
         struct rlimit none = { 0, 0 };
 
@@ -136,6 +137,9 @@ void user_force_signal(UserThread *t, const siginfo_t *info)
 
     log_item(LOG_INT, "exception: signal %d code %d address %p at 0x%" PRIx64 ", trap %" PRIu64 " error 0x%" PRIx64 "\n", sig,
              info->si_code, info->si_addr, t->cpu->st.rip, t->trap_no, t->trap_err);
+    if (user_gdb_wants(t, sig) && user_gdb_stop(t, sig, true) == 0) {
+        return; /* gdb keeps it */
+    }
     if ((t->mask & bit) || handler == HANDLER_IGN || handler == HANDLER_DFL) {
         user_die(t, sig);
     }
@@ -189,9 +193,20 @@ static void interrupted(UserThread *t, const UserSigaction *sa)
 
 static void deliver_one(UserThread *t, int sig)
 {
-    UserSigaction sa = take_action(t, sig);
+    UserSigaction sa;
     uint64_t old = t->has_saved_mask ? t->saved_mask : t->mask;
 
+    if (sig == SIGTRAP && atomic_exchange(&t->p->gdb_break, 0)) {
+        user_gdb_stop(t, SIGINT, true);
+        return;
+    }
+    if (!(user_sync_signals & user_sigbit(sig)) && user_gdb_wants(t, sig)) {
+        sig = user_gdb_stop(t, sig, true);
+        if (!sig) {
+            return;
+        }
+    }
+    sa = take_action(t, sig);
     if (sa.handler == HANDLER_IGN) {
         return;
     }

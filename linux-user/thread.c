@@ -87,6 +87,9 @@ static _Noreturn void exit_process(uint64_t nr, uint64_t status)
 
 int64_t sys_exit_group(UserThread *t, const uint64_t a[6])
 {
+    if (!t->vfork_child) {
+        user_gdb_exit(t, (int)a[0], 0);
+    }
     exit_process(SYS_exit_group, a[0]);
 }
 
@@ -99,6 +102,9 @@ int64_t sys_exit(UserThread *t, const uint64_t a[6])
     alone = t->p->num_threads == 1;
     pthread_mutex_unlock(&t->p->threads_lock);
     if (alone || t->vfork_child) {
+        if (alone) {
+            user_gdb_exit(t, (int)a[0], 0);
+        }
         exit_process(SYS_exit_group, a[0]);
     }
     user_block_all(t);
@@ -229,6 +235,7 @@ static void child_of_fork(UserThread *t, const CloneArgs *c)
     pthread_mutex_init(&t->p->threads_lock, NULL);
     pthread_mutex_init(&t->signals->lock, NULL);
     forget_others(t);
+    user_gdb_fork_child(t->p);
     t->slot = NULL;
     t->pending = 0;
     t->clear_tid = c->flags & CLONE_CHILD_CLEARTID ? c->child_tid : 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "hw/core/hostmem.gen.h"
 #include "hw/pci/pci.h"
 #include "memory/memory.h"
 #include "monitor/facts.gen.h"
@@ -94,14 +95,45 @@ void hmp_print_memory_size(QCallContext *cc, MemoryInfo *const *ret)
                    (unsigned long long)(*ret)->plugged_memory);
 }
 
+static void add_memdev(MemdevList *list, Memdev *d)
+{
+    list->items = q_realloc(list->items, list->len + 1, sizeof(*list->items));
+    list->items[list->len++] = d;
+}
+
+static Memdev *backend_info(Object *o)
+{
+    const MemoryBackendConf *conf = object_conf(o);
+    Memdev *d = q_calloc(1, sizeof(*d));
+
+    d->id = q_strdup(o->name);
+    d->size = conf->size;
+    d->merge = conf->merge;
+    d->dump = conf->dump;
+    d->prealloc = conf->prealloc;
+    d->share = conf->share;
+    d->has_reserve = true;
+    d->reserve = conf->reserve;
+    d->policy = HOST_MEM_POLICY_DEFAULT;
+    return d;
+}
+
 bool qmp_query_memdev(QCallContext *cc, MemdevList *ret, Error **errp)
 {
     Machine *m = monitor_machine(cc, errp);
     const char *id = m ? machine_functions(m)->ram_id : NULL;
     Memdev *d;
 
-    if (!m || !m->ram) {
-        return m;
+    if (!m) {
+        return false;
+    }
+    for (Object *o = qom_objects(m->tree)->first_child; o; o = o->next_sibling) {
+        if (object_is_a(o, "memory-backend")) {
+            add_memdev(ret, backend_info(o));
+        }
+    }
+    if (!m->ram || machine_conf(m)->memory_backend) {
+        return true;
     }
     d = q_calloc(1, sizeof(*d));
     d->id = q_strdup(id ? id : "ram");
@@ -110,8 +142,7 @@ bool qmp_query_memdev(QCallContext *cc, MemdevList *ret, Error **errp)
     d->dump = machine_conf(m)->dump_guest_core;
     d->has_reserve = true; /* and false: the host promises more than it has */
     d->policy = HOST_MEM_POLICY_DEFAULT;
-    ret->items = q_calloc(1, sizeof(*ret->items));
-    ret->items[ret->len++] = d;
+    add_memdev(ret, d);
     return true;
 }
 

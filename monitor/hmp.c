@@ -216,60 +216,6 @@ void hmp_run_line(Monitor *m, const char *line)
     json_object_put(args);
 }
 
-/* ---- Completion ---- */
-
-static void offer_names(const QSchema *s, const char *typed, Readline *rl, bool info)
-{
-    size_t n = strlen(typed);
-    HmpEntry e;
-
-    for (size_t i = 0; hmp_entry(s, i, &e); i++) {
-        bool is_info = e.name && !strncmp(e.name, "info ", 5);
-
-        if (!e.name || is_info != info) {
-            continue;
-        }
-        for (const char *p = e.name + 5 * info; *p; p += *p == '|') {
-            size_t len = strcspn(p, "|");
-
-            if (len >= n && !memcmp(p, typed, n)) {
-                char *name = q_strndup(p, len);
-                readline_offer(rl, name, n);
-                free(name);
-            }
-            p += len;
-        }
-    }
-}
-
-static void offer_chardevs(MonitorSet *set, const char *typed, Readline *rl)
-{
-    size_t n = strlen(typed);
-
-    for (Object *o = qom_chardevs(set->tree)->first_child; o; o = o->next_sibling) {
-        if (!strncmp(o->name, typed, n)) {
-            readline_offer(rl, o->name, n);
-        }
-    }
-}
-
-void hmp_complete(void *opaque, const char *line, Readline *rl)
-{
-    Monitor *m = opaque;
-    const char *p = line + strspn(line, " \t"), *last = strrchr(p, ' '), *typed = last ? last + 1 : p;
-    HmpEntry e;
-
-    if (!last) {
-        offer_names(m->set->schema, typed, rl, false);
-    } else if (!strncmp(p, "info ", 5) && last < p + 5) {
-        offer_names(m->set->schema, typed, rl, true);
-    } else if (!strncmp(p, "help ", 5)) {
-        offer_names(m->set->schema, typed, rl, !strncmp(p, "help info ", 10));
-    } else if (hmp_find(m->set->schema, &p, &e) && e.command && !strncmp(e.item->name, "chardev-", 8)) {
-        offer_chardevs(m->set, typed, rl);
-    }
-}
-
 /* ---- The prompt ---- */
 
 static void write_line(void *opaque, const char *text, size_t len)

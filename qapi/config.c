@@ -228,13 +228,14 @@ static bool add_member(QOptions *o, const char *key, struct json_object *v, cons
 
 static bool read_json(QOptions *o, const char *text, const char *name, Error **errp)
 {
-    struct json_object *v;
+    struct json_object *v, *config = NULL;
     bool ok = true;
 
     if (!qjson_parse(text, strlen(text), &v, errp)) {
         return error_prepend(errp, "%s: ", name);
     }
-    json_object_object_foreach(v, key, member) {
+    json_object_object_get_ex(v, "config", &config); /* the answer of query-config has more beside it */
+    json_object_object_foreach(json_object_is_type(config, json_type_object) ? config : v, key, member) {
         ok = ok && add_member(o, key, member, name, errp);
     }
     json_object_put(v);

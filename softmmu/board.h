@@ -14,6 +14,9 @@ bool extras_apply(System *s, Error **errp);
 bool extras_qtest(System *s, Error **errp);
 /* drives.c */
 bool drives_apply(System *s, Error **errp);
+bool blockdevs_apply(System *s, Error **errp);
+/* Of all disks; made when first asked for. */
+struct BlockContext *system_blocks(System *s);
 
 /* The machine's lock domain; nothing without a machine. Nests in the same thread. */
 void board_lock(System *s);

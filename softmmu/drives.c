@@ -32,7 +32,7 @@ static bool check(const DriveOption *d, Error **errp)
     if (d->has_snapshot && d->snapshot) {
         return error_set(errp, "snapshot=on is not here yet");
     }
-    return refused("aio", d->aio, "threads", errp) && refused("discard", d->discard, "ignore", errp) &&
+    return refused("aio", d->aio, "threads", errp) &&
            refused("werror", d->werror, "report", errp) && refused("rerror", d->rerror, "report", errp);
 }
 
@@ -97,11 +97,8 @@ static BlockDev *open_image(System *s, QOptionRecord *r, const DriveOption *d, c
     struct json_object *json = qkeyval_to_json(&r->kv, r->option->args, errp);
     BlockDev *b = NULL;
 
-    if (!s->blocks) {
-        s->blocks = block_context_new(s->tree, s->loop);
-    }
     if (json) {
-        b = blockdev_new_from_drive(s->blocks, id, json, errp);
+        b = blockdev_new_from_drive(system_blocks(s), id, json, errp);
     }
     json_object_put(json);
     return b;

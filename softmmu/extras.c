@@ -285,6 +285,6 @@ static bool refuse(System *s, Error **errp)
 
 bool extras_apply(System *s, Error **errp)
 {
-    return refuse(s, errp) && apply_vga(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp) &&
+    return refuse(s, errp) && apply_vga(s, errp) && blockdevs_apply(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp) &&
            apply_fw_cfg(s, errp);
 }

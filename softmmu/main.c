@@ -129,7 +129,7 @@ static void preconfig(System *s)
 
 static bool run(System *s, Error **errp)
 {
-    if (!set_up(s, errp)) {
+    if (!set_up(s, errp) || !confine_calls(s, true, errp)) {
         return false;
     }
     process_catch_signals(s);
@@ -137,7 +137,8 @@ static bool run(System *s, Error **errp)
     if (s->run.ending) {
         return true;
     }
-    if (!board_create(s, errp) || !process_ready(s, errp)) {
+    if (!board_create(s, errp) || !confine_process(s, errp) ||
+        !confine_calls(s, false, errp) || !process_ready(s, errp)) {
         return false;
     }
     board_lock(s);

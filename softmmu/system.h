@@ -7,10 +7,11 @@
  *   setup.c     records to chardevs, monitors, objects
  *   board.c     records to the machine and its devices
  *   drives.c    -drive
+ *   blockdev.c  -blockdev, commands about disks
  *   extras.c    other options that stand for a device or set something in one
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
- *   confine.c   what the process may do and holds: -overcommit
+ *   confine.c   what the process is, holds and may do: -overcommit, -run-with, -sandbox (sandbox.c)
  *
  * System is passed along; nothing is global. What commands of monitors get as QCallContext.program is the System.
  */
@@ -36,7 +37,7 @@ typedef struct System {
     RunControl run;
     Machine *machine;           /* NULL until it is made */
     unsigned lock_depth;        /* how often the main thread has taken its lock domain */
-    struct BlockContext *blocks;    /* NULL: no -drive */
+    struct BlockContext *blocks;    /* NULL: no disk yet; see system_blocks */
     struct QtestServer *qtest;      /* NULL: no -qtest */
     char *name, *uuid;          /* NULL: none given */
     Chardev *serial[SERIAL_MAX];
@@ -83,6 +84,10 @@ bool setup_defaults(System *s, Error **errp);
 
 /* -overcommit: what the process holds. When the machine has its memory. */
 bool confine_memory(System *s, Error **errp);
+/* -run-with: who the process is from now on, and what it sees of the file system. */
+bool confine_process(System *s, Error **errp);
+/* -sandbox: which system calls it may use; called before the machine is made, and after -run-with again. */
+bool confine_calls(System *s, bool before_machine, Error **errp);
 
 /* ---- process.c ---- */
 

@@ -244,14 +244,6 @@ int CO_FN img_dd(Img *img)
 
 /* ---- commit ---- */
 
-/* Reopens the file of `below` so that it can be written, as what it is. */
-static bool CO_FN open_below(Img *img, BlockNode *below, Image *out, Error **errp)
-{
-    g_autofree char *name = g_strdup(node_filename(below));
-
-    return img_open(img, name, node_driver_name(below), &(BlockOpen){.unmap = true}, PERM_READ | PERM_WRITE | PERM_RESIZE, out, errp);
-}
-
 static int CO_FN commit_data(Img *img, BlockNode *top, BlockNode *base, BlockNode *into)
 {
     g_autofree uint8_t *buf = g_malloc(STEP);
@@ -294,11 +286,16 @@ static BlockNode *find_base(BlockNode *top, const char *name, Error **errp)
     return b;
 }
 
-/* The base was read through `top`'s chain, so what is in the way of writing it goes first. */
+/*
+ * The base is opened for reading below `top`, which keeps everybody from writing it: it is detached, and so closed, and opened
+ * again. Meanwhile what its parent does not have reads as zeros; only what the chain above has is copied.
+ */
 static bool CO_FN commit(Img *img, Image *top, Error **errp)
 {
     BlockNode *base = find_base(top->node, img->value['b'], errp), *parent = top->node;
-    bool drop = given(img, 'd') || given(img, 'b');
+    bool drop = given(img, 'd') || given(img, 'b'), ok;
+    g_autofree char *name = base ? g_strdup(node_filename(base)) : NULL;
+    const char *format = base ? node_driver_name(base) : NULL;
     Image into;
     int r;
 
@@ -308,28 +305,17 @@ static bool CO_FN commit(Img *img, Image *top, Error **errp)
     while (node_backing(parent) != base) {
         parent = node_backing(parent);
     }
-    node_ref(base);
-    if (!node_set_backing(parent, NULL, errp)) { /* its locks would keep us from writing it */
+    if (!node_set_backing(parent, NULL, errp) ||
+        !img_open(img, name, format, &(BlockOpen){.unmap = true}, PERM_READ | PERM_WRITE | PERM_RESIZE, &into, errp)) {
         return false;
     }
-    if (!open_below(img, base, &into, errp)) {
-        node_unref(base);
-        return false;
-    }
-    if (node_length(into.node) < node_length(top->node) && !node_resize(into.node, node_length(top->node), false, errp)) {
-        node_unref(base);
-        img_close(&into);
-        return false;
-    }
-    /* While it is detached, what its parent does not have reads as zeros; only what the chain above has is copied. */
-    r = commit_data(img, top->node, NULL, into.node);
+    ok = node_length(into.node) >= node_length(top->node) || node_resize(into.node, node_length(top->node), false, errp);
+    r = ok ? commit_data(img, top->node, NULL, into.node) : 0;
     img_close(&into);
-    if (!r && !drop && top->node->drv->make_empty && !top->node->drv->make_empty(top->node, errp)) {
-        node_unref(base);
-        return false;
+    if (!ok || r) {
+        return !ok ? false : error_set_errno(errp, -r, "error while committing");
     }
-    node_unref(base);
-    return !r || error_set_errno(errp, -r, "error while committing");
+    return drop || !top->node->drv->make_empty || top->node->drv->make_empty(top->node, errp);
 }
 
 int CO_FN img_commit(Img *img)

@@ -511,7 +511,7 @@ static bool CO_FN measure(Img *img, const char *format, ImgCreate *c, Measured *
     }
     c->c.size = round_up(c->c.size, 512);
     m->full = raw ? c->c.size : qcow2_bytes(&c->c, round_up(c->c.size, cluster));
-    m->required = raw ? c->c.size : qcow2_bytes(&c->c, data);
+    m->required = raw ? c->c.size : m->full - round_up(c->c.size, cluster) + data; /* the tables are those of a full image */
     return true;
 }
 

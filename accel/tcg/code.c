@@ -228,6 +228,7 @@ bool tcg_set_mode(Vcpu *v, uint64_t key, uint8_t fetch_mmu)
         t->last_key = key;
     }
     t->run_mmu = fetch_mmu;
+    t->in_one = false; /* the instruction that was to run alone is done */
     t->rt->key = mode_id(t, key, t->accel->conf.one_insn_per_tb);
     return t->rt->key != before;
 }

@@ -15,6 +15,8 @@ typedef struct CodePage {
     _Atomic uint64_t used;     /* bit n: code was translated from bytes 64n to 64n+63; cleared under lock */
     _Atomic uint32_t readers;  /* translations of its bytes under way; up under lock */
     _Atomic uint32_t unsettled; /* vCPUs that may be in the middle of a store to it that nobody hears of */
+    _Atomic bool tables;       /* entries made from page tables in it are kept by TLBs that changes to it must reach; up under lock */
+    _Atomic uint32_t table_writes; /* that did so, lately */
     Mutex lock;                /* LOCK_TRANSLATE: from what makes stores to it heard to its first reader, and back */
     struct CodePage *next;
 } CodePage;
@@ -48,6 +50,7 @@ typedef struct TcgAccel {
     pthread_rwlock_t running;
     _Atomic uint32_t flush_wanted;           /* vCPUs that want to */
     _Atomic uint32_t generation;             /* how often it was done */
+    _Atomic uint32_t table_changes;          /* stores to page tables that TLBs keep entries of */
     /* thread=single: who may run, in the order they came */
     Mutex turn_lock;                         /* LOCK_LEAF: guards serving and next_turn */
     Cond turn;
@@ -55,7 +58,7 @@ typedef struct TcgAccel {
     _Atomic uint32_t waiting;
     bool overcommitted;                      /* more vCPUs than host CPUs */
     _Atomic uint32_t uncached;               /* regions of code that is not in RAM */
-    _Atomic uint64_t code_writes, invalidations, settles, flushes, page_flushes, interpreted, guest_insns;
+    _Atomic uint64_t code_writes, invalidations, settles, flushes, kept_spaces, page_flushes, interpreted, guest_insns;
 } TcgAccel;
 
 /* Beside each TLB entry: where it leads. */
@@ -63,10 +66,10 @@ typedef struct {
     hwaddr phys;
     ram_addr ram;              /* of the page; RAM_ADDR_INVALID: no RAM that covers the page */
     uint8_t asidx;
-    bool global;
+    bool global, passing;      /* passing: goes with the address space */
 } TlbInfo;
 
-enum { TLB_LOG = 256, LARGE_PAGES = 2048 };
+enum { TLB_LOG = 512, LARGE_PAGES = 16384, TLB_SPACES = 8, TABLE_PAGES = 64 };
 
 typedef struct {
     TlbInfo *info;             /* as many as table has entries */
@@ -74,7 +77,19 @@ typedef struct {
     uint32_t evicted;          /* entries that a fill pushed out, halved at each flush */
     uint32_t quiet;            /* flushes in a row that found it mostly empty */
     uint32_t log[TLB_LOG];     /* the first `used` of the entries filled: what a flush has to empty */
+    uint32_t num_passing;      /* filled with what is not kept, and not global */
+    uint32_t passing[TLB_LOG]; /* the first of these */
 } TlbSide;
+
+/* The TLB of an address space: the present one's tables are in TcgRuntime. */
+typedef struct {
+    uint64_t id;               /* UINT64_MAX: none */
+    uint32_t seen;             /* table_changes when nothing older was left in it */
+    uint32_t last;             /* when it was the present one: the oldest makes room */
+    bool stale;                /* all of it must go before it is used */
+    TcgTlb tlb[TCG_MMU_INDEXES];
+    TlbSide side[TCG_MMU_INDEXES];
+} TlbSpace;
 
 /* RAM that page walks and TLB fills found last: while the memory map stays. */
 typedef struct {
@@ -133,7 +148,14 @@ typedef struct TcgVcpu {
     SettleItem *settle;        /* pages that wait until it is not */
     _Atomic bool must_settle;  /* settle is not empty */
     _Atomic uint32_t protects;
-    TlbSide side[TCG_MMU_INDEXES];
+    TlbSpace spaces[TLB_SPACES];
+    TlbSpace *space;           /* the present one */
+    TlbSide *side;             /* its */
+    uint32_t num_loads;
+    struct {
+        ram_addr ram;
+        CodePage *page;
+    } table_pages[TABLE_PAGES]; /* found lately, by page number */
     uint64_t large[LARGE_PAGES / 64]; /* bits by hash of addresses with pages of more than 4 KiB in the TLB */
     bool any_large;
     RamWindow window[4];
@@ -196,6 +218,10 @@ void code_pages_flushed(TcgAccel *);
 /* The page's bytes are about to be translated: stores to it are heard from now on. Undone by unread, after insertion. */
 void code_page_read(CodePage *, MemoryMap *);
 void code_page_unread(CodePage *);
+/* Page tables in the page are about to be read: true when every store to it from here on is counted in table_changes. */
+bool code_page_tables(CodePage *, MemoryMap *);
+/* A store that left page tables as they were. */
+void code_after_mark(TcgAccel *, ram_addr, uint64_t len);
 /* Which of them are code; before insertion. */
 void code_page_use(CodePage *, ram_addr from, uint64_t len);
 /* Whether no store from before code_page_read can still be on its way: its bytes must not be translated before. */

@@ -99,6 +99,26 @@ void code_page_read(CodePage *p, MemoryMap *map)
     }
 }
 
+enum { TABLE_WRITES = 8, TABLE_RESTS = 1 << 12 };
+
+bool code_page_tables(CodePage *p, MemoryMap *map)
+{
+    if (!atomic_load(&p->tables)) {
+        /* A table that is written all the time is not worth listening to: it is tried again after a while. */
+        if (atomic_load(&p->table_writes) >= TABLE_WRITES && atomic_fetch_add(&p->table_writes, 1) < TABLE_RESTS) {
+            return false;
+        }
+        if (atomic_load(&p->table_writes) >= TABLE_WRITES) {
+            atomic_store(&p->table_writes, 0);
+        }
+        WITH_MUTEX (&p->lock) {
+            atomic_store(&p->tables, true);
+            memory_dirty_clear(map, DIRTY_CODE, p->ram, 0x1000);
+        }
+    }
+    return code_page_settled(p);
+}
+
 void code_page_unread(CodePage *p)
 {
     atomic_fetch_sub(&p->readers, 1);
@@ -204,19 +224,14 @@ static bool is_unused(TcgAccel *a, CodePage *p)
     if (atomic_load(&p->used) && !tcg_page_has_code(a->cache, p->ram)) {
         atomic_store(&p->used, 0);
     }
-    return !atomic_load(&p->used);
+    return !atomic_load(&p->used) && !atomic_load(&p->tables);
 }
 
-bool code_after_store(TcgAccel *a, ram_addr ram, uint64_t len)
+/* After a full barrier: the store comes before what is looked at here. */
+static void invalidate_stored(TcgAccel *a, CodePage *p, ram_addr ram, uint64_t len)
 {
-    CodePage *p;
     uint32_t readers;
 
-    a->code_writes++; /* and a full barrier: the store comes before what is looked at here */
-    p = find_of(a, ram);
-    if (!p) {
-        return false;
-    }
     readers = atomic_fetch_add(&p->readers, 0); /* a write, so that it is before or after a translator's own */
     if (readers || (atomic_load(&p->used) & granules(ram, len))) {
         a->invalidations += tcg_invalidate(a->cache, ram, ram + len);
@@ -224,7 +239,34 @@ bool code_after_store(TcgAccel *a, ram_addr ram, uint64_t len)
             is_unused(a, p);
         }
     }
-    return !atomic_load(&p->used);
+}
+
+void code_after_mark(TcgAccel *a, ram_addr ram, uint64_t len)
+{
+    CodePage *p = find_of(a, ram);
+
+    atomic_thread_fence(memory_order_seq_cst);
+    if (p) {
+        invalidate_stored(a, p, ram, len);
+    }
+}
+
+bool code_after_store(TcgAccel *a, ram_addr ram, uint64_t len)
+{
+    CodePage *p;
+
+    a->code_writes++;
+    p = find_of(a, ram);
+    if (!p) {
+        return false;
+    }
+    invalidate_stored(a, p, ram, len);
+    /* Cleared before it is counted: who sees it set has not yet seen the count, and will. */
+    if (atomic_load(&p->tables) && atomic_exchange(&p->tables, false)) {
+        atomic_fetch_add(&p->table_writes, 1);
+        atomic_fetch_add(&a->table_changes, 1);
+    }
+    return !atomic_load(&p->used) && !atomic_load(&p->tables);
 }
 
 void code_page_release(TcgAccel *a, MemoryMap *map, ram_addr ram)

@@ -145,11 +145,13 @@ static TcgCounts sum_counts(TcgAccel *a)
     return sum;
 }
 
-static void print_counts(const TcgCounts *s, void (*print)(void *, const char *), void *opaque)
+static void print_counts(TcgAccel *a, const TcgCounts *s, void (*print)(void *, const char *), void *opaque)
 {
     char text[700];
 
     snprintf(text, sizeof(text),
+             "address spaces kept %" PRIu64 "\n"
+             "page table changes  %" PRIu32 "\n"
              "TLB fills           %" PRIu64 "\n"
              "page faults         %" PRIu64 "\n"
              "slow loads          %" PRIu64 "\n"
@@ -161,7 +163,7 @@ static void print_counts(const TcgCounts *s, void (*print)(void *, const char *)
              "exits by request    %" PRIu64 "\n"
              "exits for attention %" PRIu64 "\n"
              "exits by faults     %" PRIu64 "\n",
-             s->fills, s->faults, s->slow_loads, s->slow_stores, s->delivered, s->exits[TCG_EXIT_LINK],
+             atomic_load(&a->kept_spaces), atomic_load(&a->table_changes), s->fills, s->faults, s->slow_loads, s->slow_stores, s->delivered, s->exits[TCG_EXIT_LINK],
              s->exits[TCG_EXIT_LOOKUP], s->found_again, s->exits[TCG_EXIT_LEAVE], s->exits[TCG_EXIT_POLL] + s->exits[TCG_EXIT_ICOUNT],
              s->exits[TCG_EXIT_RAISE]);
     print(opaque, text);
@@ -199,7 +201,7 @@ static void print_jit(Accel *accel, void (*print)(void *, const char *), void *o
              atomic_load(&a->code_writes), atomic_load(&a->flushes), atomic_load(&a->page_flushes));
     print(opaque, text);
     sum = sum_counts(a);
-    print_counts(&sum, print, opaque);
+    print_counts(a, &sum, print, opaque);
 }
 
 /* The accelerator ------------------------------------------------------------ */

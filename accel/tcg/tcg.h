@@ -23,6 +23,7 @@
 #include "accel/accel.h"
 #include "tcg/build.h"
 #include "tcg/runtime.h"
+#include "memory/memory.h"
 #include "util/addr.h"
 
 /* Kinds of access: index of TcgTlbEntry.tag, bits of TcgPage.prot. */
@@ -36,6 +37,7 @@ typedef struct {
     uint8_t asidx;     /* address space: Vcpu.as[] */
     bool watch;        /* every access goes to arch->watch */
     bool global;       /* stays when the address space is changed */
+    bool keep;         /* good as long as its tables are not written: see tcg_table */
     uint8_t shift;     /* log2 of the size of the page it is part of */
 } TcgPage;
 
@@ -135,8 +137,15 @@ void tcg_yield(Vcpu *);
  * the host address of RAM at a guest-physical one, good up to the end of its 4 KiB, or NULL: then through the address space.
  */
 void tcg_tlb_flush(Vcpu *);
-void tcg_tlb_flush_local(Vcpu *);
+/*
+ * Another address space, or the same anew: whose top table is id. What earlier walks found in it stays when it would be found again.
+ */
+void tcg_tlb_space(Vcpu *, uint64_t id);
 void tcg_tlb_flush_page(Vcpu *, vaddr);
 const uint8_t *tcg_ram(Vcpu *, unsigned asidx, hwaddr);
+/* As tcg_ram, for an entry that a walk is about to read; clears *keep when writes to its table would not be noticed. */
+const uint8_t *tcg_table(Vcpu *, unsigned asidx, hwaddr, bool *keep);
+/* A walk set flags in an entry that change nothing of where it leads. */
+void tcg_table_marked(Vcpu *, MemoryMap *, ram_addr, unsigned size);
 
 #endif

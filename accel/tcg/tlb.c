@@ -40,23 +40,61 @@ static bool resize(TcgVcpu *t, unsigned mmu, uint32_t n)
     return true;
 }
 
+/* Makes it the present one; its tables are made when they are first needed. False: no memory, and nothing changed. tlb_lock held. */
+static bool enter_space(TcgVcpu *t, TlbSpace *s)
+{
+    TlbSpace *old = t->space;
+
+    if (s == old) {
+        return true;
+    }
+    if (old) {
+        memcpy(old->tlb, t->rt->tlb, sizeof(old->tlb));
+    }
+    t->space = s;
+    t->side = s->side;
+    memcpy(t->rt->tlb, s->tlb, sizeof(s->tlb));
+    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+        if (!t->rt->tlb[mmu].table && !resize(t, mmu, 1u << TLB_MIN_BITS)) {
+            memcpy(s->tlb, t->rt->tlb, sizeof(s->tlb));
+            t->space = old;
+            t->side = old ? old->side : NULL;
+            if (old) {
+                memcpy(t->rt->tlb, old->tlb, sizeof(old->tlb));
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
+static TcgTlb *tables_of(TcgVcpu *t, TlbSpace *s)
+{
+    return s == t->space ? t->rt->tlb : s->tlb;
+}
+
 void tlb_init(TcgVcpu *t)
 {
     mutex_init(&t->tlb_lock, LOCK_LEAF);
-    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
-        if (!resize(t, mmu, 1u << TLB_MIN_BITS)) {
-            abort(); /* out of memory for a few KiB at the start */
-        }
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        t->spaces[n].id = UINT64_MAX;
+    }
+    if (!enter_space(t, &t->spaces[0])) {
+        abort(); /* out of memory for a few KiB at the start */
     }
 }
 
 void tlb_finish(TcgVcpu *t)
 {
-    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
-        free(t->rt->tlb[mmu].table);
-        free(t->side[mmu].info);
-        t->rt->tlb[mmu].table = NULL;
-        t->side[mmu].info = NULL;
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+            TcgTlb *tlb = &tables_of(t, &t->spaces[n])[mmu];
+
+            free(tlb->table);
+            free(t->spaces[n].side[mmu].info);
+            tlb->table = NULL;
+            t->spaces[n].side[mmu].info = NULL;
+        }
     }
     mutex_finish(&t->tlb_lock);
 }
@@ -64,6 +102,26 @@ void tlb_finish(TcgVcpu *t)
 static bool is_empty(const TcgTlbEntry *e)
 {
     return e->tag[TCG_READ] == UINT64_MAX && e->tag[TCG_WRITE] == UINT64_MAX && e->tag[TCG_EXEC] == UINT64_MAX;
+}
+
+/* Empties what was not to be kept. */
+static void empty_passing(TcgVcpu *t, unsigned mmu)
+{
+    TlbSide *s = &t->side[mmu];
+    TcgTlb *tlb = &t->rt->tlb[mmu];
+    uint32_t n = entries(tlb);
+
+    for (uint32_t i = 0; s->num_passing <= TLB_LOG && i < s->num_passing; i++) {
+        if (s->info[s->passing[i]].passing) {
+            memset(&tlb->table[s->passing[i]], 0xff, sizeof(TcgTlbEntry));
+        }
+    }
+    for (uint32_t i = 0; s->num_passing > TLB_LOG && i < n; i++) {
+        if (s->info[i].passing) {
+            memset(&tlb->table[i], 0xff, sizeof(TcgTlbEntry));
+        }
+    }
+    s->num_passing = 0;
 }
 
 /* Empties the entries of the log, but global ones when those are kept: they begin the new log. */
@@ -83,6 +141,7 @@ static void empty_logged(TcgVcpu *t, unsigned mmu, bool keep_global)
         }
     }
     s->used = kept;
+    empty_passing(t, mmu);
 }
 
 /* More entries are filled than the log holds: all are looked at, and the log begins anew with those that stay. */
@@ -108,15 +167,18 @@ static void empty_all(TcgVcpu *t, unsigned mmu, bool keep_global)
         empty(tlb);
     }
     s->used = kept;
+    s->num_passing = 0;
 }
 
 /* A table that filled up since the last flush doubles; one mostly empty for long halves. */
 static uint32_t wanted_size(TlbSide *s, uint32_t n)
 {
-    if (s->used > n / 2 && n < 1u << TLB_MAX_BITS) {
+    uint32_t used = s->used + s->num_passing;
+
+    if (used > n / 2 && n < 1u << TLB_MAX_BITS) {
         return n * 2;
     }
-    if (s->used < n / 8 && n > 1u << TLB_MIN_BITS) {
+    if (used < n / 8 && n > 1u << TLB_MIN_BITS) {
         return ++s->quiet >= TLB_QUIET_FLUSHES ? n / 2 : n;
     }
     s->quiet = 0;
@@ -129,12 +191,12 @@ static void flush_one(TcgVcpu *t, unsigned mmu, bool keep_global)
     uint32_t n = entries(&t->rt->tlb[mmu]), want;
 
     s->evicted /= 2; /* what a short stretch pushes out counts less */
-    if (s->used == 0) {
+    if (s->used + s->num_passing == 0) {
         return;
     }
     want = wanted_size(s, n);
     if (want != n && resize(t, mmu, want)) {
-        s->used = s->quiet = 0;
+        s->used = s->num_passing = s->quiet = 0;
     } else if (s->used <= TLB_LOG) {
         empty_logged(t, mmu, keep_global);
     } else {
@@ -152,21 +214,17 @@ void tlb_grow(TcgVcpu *t)
         uint32_t n = entries(&t->rt->tlb[mmu]);
 
         if (s->evicted > n && n < 1u << TLB_MAX_BITS && resize(t, mmu, n * 2)) {
-            s->used = s->evicted = s->quiet = 0;
+            s->used = s->num_passing = s->evicted = s->quiet = 0;
         }
     }
     mutex_unlock(&t->tlb_lock);
 }
 
-static void flush(TcgVcpu *t, bool keep_global)
+static void flush_present(TcgVcpu *t, bool keep_global)
 {
-    mutex_lock(&t->tlb_lock);
     for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
         flush_one(t, mmu, keep_global);
     }
-    mutex_unlock(&t->tlb_lock);
-    regions_forget(t);
-    t->accel->flushes++;
 }
 
 /* Also what the memory map's changes ask for. */
@@ -174,7 +232,15 @@ void tcg_tlb_flush(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
 
-    flush(t, false);
+    mutex_lock(&t->tlb_lock);
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        t->spaces[n].stale = true;
+    }
+    flush_present(t, false);
+    t->space->stale = false;
+    mutex_unlock(&t->tlb_lock);
+    regions_forget(t);
+    t->accel->flushes++;
     memset(t->window, 0, sizeof(t->window));
     if (t->any_large) {
         memset(t->large, 0, sizeof(t->large));
@@ -182,9 +248,54 @@ void tcg_tlb_flush(Vcpu *v)
     }
 }
 
-void tcg_tlb_flush_local(Vcpu *v)
+/* The one with this id; else the one that was not used for longest. */
+static TlbSpace *find_space(TcgVcpu *t, uint64_t id)
 {
-    flush(tcg_vcpu(v), true);
+    TlbSpace *oldest = &t->spaces[0];
+
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        TlbSpace *s = &t->spaces[n];
+
+        if (s->id == id) {
+            return s;
+        }
+        if (t->num_loads - s->last > t->num_loads - oldest->last) {
+            oldest = s;
+        }
+    }
+    return oldest;
+}
+
+/*
+ * SDM vol. 3, 4.10.2.2 lets a processor hold any translation that the present tables give. So what was found in tables that nobody has
+ * written since need not be found anew. table_changes is read before anything is emptied: what is written meanwhile counts later.
+ */
+void tcg_tlb_space(Vcpu *v, uint64_t id)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint32_t changes = atomic_load(&t->accel->table_changes);
+    TlbSpace *s = find_space(t, id);
+
+    mutex_lock(&t->tlb_lock);
+    if (!enter_space(t, s)) {
+        s = t->space;
+        s->id = UINT64_MAX;
+    }
+    if (s->stale || s->id != id || s->seen != changes) {
+        flush_present(t, !s->stale);
+        t->accel->flushes++;
+    } else {
+        for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+            empty_passing(t, mmu);
+        }
+        t->accel->kept_spaces++;
+    }
+    s->id = id;
+    s->seen = changes;
+    s->stale = false;
+    s->last = ++t->num_loads;
+    mutex_unlock(&t->tlb_lock);
+    regions_forget(t);
 }
 
 static uint32_t index_of(const TcgVcpu *t, const TcgTlb *tlb, vaddr addr)
@@ -192,37 +303,53 @@ static uint32_t index_of(const TcgVcpu *t, const TcgTlb *tlb, vaddr addr)
     return (addr >> t->arch->guest->page_bits) & (entries(tlb) - 1);
 }
 
-/* Pages of more than 4 KiB are in the TLB by pieces. What address may be in one is known for its 2 MiB, with some others. */
-static uint64_t *large_word(TcgVcpu *t, vaddr addr, uint64_t *bit)
+/*
+ * Pages of more than 4 KiB are in the TLB by pieces. Whether an address may be in one is known for its 2 MiB by two bits, which it
+ * shares with others, but seldom both with the same.
+ */
+static void large_bits(vaddr addr, uint32_t bit[2])
 {
-    uint32_t h = (uint32_t)((addr >> 21) * 0x9e3779b97f4a7c15ull >> 32) & (LARGE_PAGES - 1);
+    uint64_t h = (addr >> 21) * 0x9e3779b97f4a7c15ull;
 
-    *bit = 1ull << (h & 63);
-    return &t->large[h / 64];
+    bit[0] = h >> 32 & (LARGE_PAGES - 1);
+    bit[1] = h >> 48 & (LARGE_PAGES - 1);
+}
+
+static bool may_be_large(const TcgVcpu *t, vaddr addr)
+{
+    uint32_t bit[2];
+
+    large_bits(addr, bit);
+    return (t->large[bit[0] / 64] >> bit[0] % 64 & 1) && (t->large[bit[1] / 64] >> bit[1] % 64 & 1);
 }
 
 static void note_large(TcgVcpu *t, vaddr addr)
 {
-    uint64_t bit, *w = large_word(t, addr, &bit);
+    uint32_t bit[2];
 
-    *w |= bit;
+    large_bits(addr, bit);
+    t->large[bit[0] / 64] |= 1ull << bit[0] % 64;
+    t->large[bit[1] / 64] |= 1ull << bit[1] % 64;
     t->any_large = true;
 }
 
 void tcg_tlb_flush_page(Vcpu *v, vaddr addr)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    uint64_t bit, *w = large_word(t, addr, &bit);
 
-    if (*w & bit) {
+    if (may_be_large(t, addr)) {
         tcg_tlb_flush(v);
         return;
     }
     mutex_lock(&t->tlb_lock);
-    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
-        TcgTlb *tlb = &t->rt->tlb[mmu];
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+            TcgTlb *tlb = &tables_of(t, &t->spaces[n])[mmu];
 
-        memset(&tlb->table[index_of(t, tlb, addr)], 0xff, sizeof(TcgTlbEntry));
+            if (tlb->table) {
+                memset(&tlb->table[index_of(t, tlb, addr)], 0xff, sizeof(TcgTlbEntry));
+            }
+        }
     }
     mutex_unlock(&t->tlb_lock);
     regions_forget(t);
@@ -267,6 +394,42 @@ const uint8_t *tcg_ram(Vcpu *v, unsigned asidx, hwaddr addr)
     return w ? w->host + (addr - w->start) : NULL;
 }
 
+/* The record of a page with page tables. */
+static CodePage *table_page(TcgVcpu *t, ram_addr ram)
+{
+    unsigned n = (ram >> 12) % TABLE_PAGES;
+
+    if (!t->table_pages[n].page || t->table_pages[n].ram != ram) {
+        t->table_pages[n].page = code_page(t->accel, ram);
+        t->table_pages[n].ram = ram;
+    }
+    return t->table_pages[n].page;
+}
+
+const uint8_t *tcg_table(Vcpu *v, unsigned asidx, hwaddr addr, bool *keep)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    hwaddr page = addr & t->page_mask;
+    MemorySection s;
+    const RamWindow *w = window(t, space(t, asidx), page, &s);
+
+    if (!w) {
+        *keep = false;
+        return NULL;
+    }
+    if (*keep) {
+        *keep = code_page_tables(table_page(t, w->ram + (page - w->start)), w->map);
+    }
+    return w->host + (addr - w->start);
+}
+
+void tcg_table_marked(Vcpu *v, MemoryMap *map, ram_addr ram, unsigned size)
+{
+    memory_dirty_mark(map, DIRTY_VGA, ram, size);
+    memory_dirty_mark(map, DIRTY_MIGRATION, ram, size);
+    code_after_mark(tcg_vcpu(v)->accel, ram, size);
+}
+
 /* What lies behind a page, as flags of its three tags. */
 typedef struct {
     uint8_t *host;
@@ -295,17 +458,25 @@ static void find_backing(TcgVcpu *t, const TcgPage *page, Backing *b)
     }
 }
 
-static void count_fill(TcgVcpu *t, unsigned mmu, uint32_t i)
+/* Each entry filled is in the list that empties it: log, or passing. */
+static void count_fill(TcgVcpu *t, unsigned mmu, uint32_t i, bool passing)
 {
     TlbSide *s = &t->side[mmu];
     uint32_t n = entries(&t->rt->tlb[mmu]);
+    bool was_empty = is_empty(&t->rt->tlb[mmu].table[i]), was_passing = !was_empty && s->info[i].passing;
 
-    if (is_empty(&t->rt->tlb[mmu].table[i])) {
+    if (passing && !was_passing) {
+        if (s->num_passing < TLB_LOG) {
+            s->passing[s->num_passing] = i;
+        }
+        s->num_passing++;
+    } else if (!passing && (was_empty || was_passing)) {
         if (s->used < TLB_LOG) {
             s->log[s->used] = i;
         }
         s->used++;
-    } else if (++s->evicted > n && n < 1u << TLB_MAX_BITS) {
+    }
+    if (!was_empty && ++s->evicted > n && n < 1u << TLB_MAX_BITS) {
         t->tlb_grow = true;
     }
 }
@@ -320,10 +491,11 @@ static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
     uint32_t i = index_of(t, tlb, addr), seen = atomic_load(&t->protects);
     TcgTlbEntry *e = &tlb->table[i];
     uint64_t base = addr & t->page_mask, tag[3];
+    bool passing = !page->keep && !page->global;
     Backing b;
 
     find_backing(t, page, &b);
-    count_fill(t, mmu, i);
+    count_fill(t, mmu, i, passing);
     for (unsigned n = 0; n < 3; n++) {
         uint64_t flags = b.flags[n] | (page->watch && n != TCG_EXEC ? TCG_TLB_WATCH : 0);
 
@@ -333,7 +505,8 @@ static void insert(TcgVcpu *t, vaddr addr, unsigned mmu, const TcgPage *page)
     e->tag[TCG_READ] = tag[TCG_READ];
     e->tag[TCG_EXEC] = tag[TCG_EXEC];
     e->addend = (uintptr_t)b.host - base;
-    t->side[mmu].info[i] = (TlbInfo){ .phys = page->phys, .ram = b.ram, .asidx = page->asidx, .global = page->global };
+    t->side[mmu].info[i] = (TlbInfo){ .phys = page->phys, .ram = b.ram, .asidx = page->asidx, .global = page->global,
+                                      .passing = passing };
     if (page->prot & TCG_PROT_WRITE) {
         __atomic_exchange_n(&e->tag[TCG_WRITE], tag[TCG_WRITE], __ATOMIC_SEQ_CST);
         if (atomic_load(&t->protects) != seen) {
@@ -366,22 +539,32 @@ TcgTlbEntry *tlb_lookup(TcgVcpu *t, vaddr addr, TcgAccess access, unsigned mmu, 
     return &tlb->table[i];
 }
 
+static bool protect_table(TcgTlb *tlb, const TlbInfo *info, ram_addr start, uint64_t len)
+{
+    uint32_t n = entries(tlb);
+    bool plain = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t *tag = &tlb->table[i].tag[TCG_WRITE];
+
+        if (!(__atomic_load_n(tag, __ATOMIC_ACQUIRE) & TCG_TLB_EMPTY) && info[i].ram - start < len) {
+            plain |= !(__atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED) & (TCG_TLB_DIRTY | TCG_TLB_MMIO));
+        }
+    }
+    return plain;
+}
+
 bool tlb_protect(TcgVcpu *t, ram_addr start, uint64_t len)
 {
     bool plain = false;
 
     mutex_lock(&t->tlb_lock);
     atomic_fetch_add(&t->protects, 1);
-    for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
-        TcgTlb *tlb = &t->rt->tlb[mmu];
-        uint32_t n = t->side[mmu].used ? entries(tlb) : 0;
+    for (unsigned k = 0; k < TLB_SPACES; k++) {
+        for (unsigned mmu = 0; mmu < t->arch->num_mmu; mmu++) {
+            TlbSide *s = &t->spaces[k].side[mmu];
 
-        for (uint32_t i = 0; i < n; i++) {
-            uint64_t *tag = &tlb->table[i].tag[TCG_WRITE];
-
-            if (!(__atomic_load_n(tag, __ATOMIC_ACQUIRE) & TCG_TLB_EMPTY) && t->side[mmu].info[i].ram - start < len) {
-                plain |= !(__atomic_fetch_or(tag, TCG_TLB_DIRTY, __ATOMIC_RELAXED) & (TCG_TLB_DIRTY | TCG_TLB_MMIO));
-            }
+            plain |= s->used + s->num_passing != 0 && protect_table(&tables_of(t, &t->spaces[k])[mmu], s->info, start, len);
         }
     }
     mutex_unlock(&t->tlb_lock);

@@ -2,6 +2,7 @@
 #include "hw/acpi/piix4.h"
 
 #include "hw/acpi/piix4.gen.h"
+#include "hw/acpi/smbus.h"
 #include "tests/devtest.h"
 
 enum { DEVFN = 3 << 3 };
@@ -21,7 +22,7 @@ typedef struct {
 
 static Fixture start(void)
 {
-    Fixture f = { .t = devtest_new(&qclass_PIIX4_PM) };
+    Fixture f = { .t = devtest_new(&qclass_PIIX4_PM, &qclass_i2c_bus, &qclass_smbus_eeprom) };
 
     f.pm = device_new(f.t->m, "PIIX4_PM", &f.t->pci->bus, NULL, NULL, &error_abort, "addr", "3.0", "smb_io_base", "0xb100",
                       "smm-enabled", "on", NULL);
@@ -128,7 +129,7 @@ static void test_apm(void)
 /* Without SMM the firmware finds it set up already, and no command raises anything. */
 static void test_no_smm(void)
 {
-    DevTest *t = devtest_new(&qclass_PIIX4_PM);
+    DevTest *t = devtest_new(&qclass_PIIX4_PM, &qclass_i2c_bus);
     Device *pm = device_new(t->m, "PIIX4_PM", &t->pci->bus, NULL, NULL, &error_abort, "addr", "3.0", NULL);
     Irq *smi = irq_new(count_smi, NULL, 0);
 
@@ -148,6 +149,34 @@ static void test_gpe_smbus(void)
 
     devtest_script(f.t, "outl 0xafe0 0x1234ffff; inl 0xafe0 = 0x12340000; inb 0xafe3 = 0x12");
     devtest_script(f.t, "outb 0xb104 0xa1; outb 0xb102 0x48; inb 0xb102 = 0x08; inb 0xb100 = 4; outb 0xb100 0xff; inb 0xb100 = 0");
+    end(&f);
+}
+
+/* Every transfer with an EEPROM at 0x50 (SMBus 2.0, 5.5): status 2 is success, 4 that nobody answers. */
+static void test_smbus_eeprom(void)
+{
+    Fixture f = start();
+
+    device_new(f.t->m, "smbus-eeprom", piix4_pm_i2c_bus(f.pm), NULL, NULL, &error_abort, "address", "0x50", NULL);
+    devtest_script(f.t, "outb 0xb104 0xa0; outb 0xb102 0x40; inb 0xb100 = 2; outb 0xb100 0x1e; inb 0xb100 = 0 # quick\n"
+                        "outb 0xb104 0xa2; outb 0xb102 0x40; inb 0xb100 = 4; outb 0xb100 0x1e             # nobody\n"
+                        "outb 0xb104 0xa0; outb 0xb103 0x10; outb 0xb105 0x5a; outb 0xb102 0x48; inb 0xb100 = 2\n"
+                        "outb 0xb103 0x11; outb 0xb105 0x11; outb 0xb106 0x22; outb 0xb102 0x4c           # a word\n"
+                        "outb 0xb104 0xa1; outb 0xb103 0x10; outb 0xb105 0; outb 0xb102 0x48; inb 0xb105 = 0x5a\n"
+                        "outb 0xb103 0x11; outb 0xb102 0x4c; inb 0xb105 = 0x11; inb 0xb106 = 0x22\n"
+                        "outb 0xb104 0xa0; outb 0xb103 0xff; outb 0xb105 7; outb 0xb102 0x48               # the last byte\n"
+                        "outb 0xb103 0xff; outb 0xb102 0x44; outb 0xb104 0xa1; outb 0xb102 0x44; inb 0xb105 = 7\n"
+                        "outb 0xb102 0x44; inb 0xb105 = 0                                                  # wraps\n"
+                        "outb 0xb104 0xa0; outb 0xb103 0x20; outb 0xb105 3; inb 0xb102\n"
+                        "outb 0xb107 1; outb 0xb107 2; outb 0xb107 3; outb 0xb100 0x1e; outb 0xb102 0x54; inb 0xb100 = 2\n"
+                        "outb 0xb104 0xa1; outb 0xb105 0; outb 0xb102 0x54; inb 0xb100 = 2; inb 0xb105 = 3\n"
+                        "inb 0xb102; inb 0xb107 = 1; inb 0xb107 = 2; inb 0xb107 = 3; inb 0xb102; inb 0xb107 = 1\n"
+                        "outb 0xb104 0xa0; outb 0xb103 0x30; outb 0xb105 33; outb 0xb102 0x48; outb 0xb100 0x1e\n"
+                        "outb 0xb104 0xa1; outb 0xb102 0x54; inb 0xb100 = 4; outb 0xb100 0x1e              # a block of 33\n"
+                        "outb 0xb104 0xa0; outb 0xb105 33; outb 0xb102 0x54; inb 0xb100 = 4; outb 0xb100 0x1e\n"
+                        "outb 0xb102 0x50; inb 0xb100 = 4; outb 0xb100 0x1e                                # no such transfer");
+    devtest_reload(f.t);
+    devtest_fuzz(f.t, &(DevTestFuzz){ .io_base = 0xb100, .io_size = 16, .rounds = 5000 });
     end(&f);
 }
 
@@ -172,6 +201,7 @@ int main(int argc, char **argv)
     g_test_add_func("/piix4/apm", test_apm);
     g_test_add_func("/piix4/no-smm", test_no_smm);
     g_test_add_func("/piix4/gpe-smbus", test_gpe_smbus);
+    g_test_add_func("/piix4/smbus-eeprom", test_smbus_eeprom);
     g_test_add_func("/piix4/fuzz", test_fuzz);
     return g_test_run();
 }

@@ -3,13 +3,14 @@
  * fixed hardware registers (4.8.3), APM ports and the SMBus host.
  *
  * Not modelled: device monitors, clock control, throttling, resume events other than the power button and the clock's alarm,
- * devices on the SMBus (every transfer ends with a device error).
+ * interrupts of the SMBus host (7.3.1: drivers poll), its slave side.
  */
 #include "hw/acpi/piix4.h"
 
 #include <string.h>
 
 #include "hw/acpi/piix4.gen.h"
+#include "hw/acpi/smbus.h"
 #include "hw/pci/pci.h"
 
 enum {                         /* Configuration space (7.1) */
@@ -36,8 +37,13 @@ enum {
     GPE_STS = 0, GPE_EN = 2,
     ACPI_ENABLE = 0xf1, ACPI_DISABLE = 0xf0,
 };
-enum { SMB_STS = 0, SMB_SLVSTS = 1, SMB_CNT = 2, SMB_CNT_START = 1 << 6, SMB_STS_DEV_ERR = 1 << 2, SMB_STS_INTR = 1 << 1,
-       SMB_STS_W1C = 0x1e };
+enum {                         /* SMBus host (7.3) */
+    SMB_STS = 0, SMB_SLVSTS = 1, SMB_CNT = 2, SMB_CMD = 3, SMB_ADD = 4, SMB_DAT0 = 5, SMB_DAT1 = 6, SMB_BLKDAT = 7,
+    SMB_CNT_START = 1 << 6, SMB_STS_DEV_ERR = 1 << 2, SMB_STS_INTR = 1 << 1, SMB_STS_W1C = 0x1e,
+    SMB_READ = 1,              /* of the address */
+    SMB_QUICK = 0, SMB_BYTE = 1, SMB_BYTE_DATA = 2, SMB_WORD_DATA = 3, SMB_BLOCK = 5,
+    SMB_BLOCK_MAX = 32,
+};
 
 typedef struct {
     PciDevice pci;
@@ -45,6 +51,7 @@ typedef struct {
     Piix4PmState st;
     MemoryRegion pm, gpe, apm, smb;
     Irq *sci, *smi;
+    I2cBus *i2c;
     Timer timer;
 } Piix4Pm;
 
@@ -273,12 +280,96 @@ static const MemoryOps apm_ops = {
     .read = apm_read, .write = apm_write, .valid_min = 1, .valid_max = 2, .impl_min = 1, .impl_max = 1,
 };
 
-/* ---- SMBus host (7.3): an empty bus ---- */
+/* ---- SMBus host (7.3): a transfer is done when the write that starts it returns ---- */
+
+static void smb_read_data(Piix4Pm *d, I2cSlave *s, unsigned n)
+{
+    smbus_functions(s)->write(s, &d->st.smb[SMB_CMD], 1);
+    for (unsigned i = 0; i < n; i++) {
+        d->st.smb[SMB_DAT0 + i] = smbus_functions(s)->read(s);
+    }
+}
+
+static void smb_write_data(Piix4Pm *d, I2cSlave *s, unsigned n)
+{
+    uint8_t bytes[3] = { d->st.smb[SMB_CMD], d->st.smb[SMB_DAT0], d->st.smb[SMB_DAT1] };
+
+    smbus_functions(s)->write(s, bytes, 1 + n);
+}
+
+/* SMBus 2.0, 5.5.7: the count goes before the bytes. */
+static bool smb_block(Piix4Pm *d, I2cSlave *s, bool read)
+{
+    uint8_t bytes[2 + SMB_BLOCK_MAX] = { d->st.smb[SMB_CMD], d->st.smb[SMB_DAT0] };
+    unsigned n = bytes[1];
+
+    if (read) {
+        smb_read_data(d, s, 1);
+        n = d->st.smb[SMB_DAT0];
+    }
+    if (n > SMB_BLOCK_MAX) {
+        return false;
+    }
+    if (read) {
+        for (unsigned i = 0; i < n; i++) {
+            d->st.smb_block[i] = smbus_functions(s)->read(s);
+        }
+    } else {
+        memcpy(bytes + 2, d->st.smb_block, n);
+        smbus_functions(s)->write(s, bytes, 2 + n);
+    }
+    return true;
+}
+
+/* False: nobody acknowledges, or it is not a transfer. */
+static bool smb_transfer(Piix4Pm *d, unsigned protocol)
+{
+    I2cSlave *s = i2c_find(d->i2c, d->st.smb[SMB_ADD] >> 1);
+    bool read = d->st.smb[SMB_ADD] & SMB_READ;
+
+    d->st.smb_index = 0;
+    if (!s) {
+        return false;
+    }
+    switch (protocol) {
+    case SMB_QUICK:
+        return true;
+    case SMB_BYTE:
+        if (read) {
+            d->st.smb[SMB_DAT0] = smbus_functions(s)->read(s);
+        } else {
+            smb_write_data(d, s, 0);
+        }
+        return true;
+    case SMB_BYTE_DATA:
+    case SMB_WORD_DATA:
+        (read ? smb_read_data : smb_write_data)(d, s, protocol == SMB_WORD_DATA ? 2 : 1);
+        return true;
+    case SMB_BLOCK:
+        return smb_block(d, s, read);
+    }
+    return false;
+}
+
+/* 7.3.8: the block's bytes one after the other; reading the control register goes back to the first. */
+static uint8_t *smb_next_byte(Piix4Pm *d)
+{
+    uint8_t *byte = &d->st.smb_block[d->st.smb_index];
+
+    d->st.smb_index = (d->st.smb_index + 1) % SMB_BLOCK_MAX;
+    return byte;
+}
 
 static uint64_t smb_read(void *opaque, uint64_t offset, unsigned size)
 {
     Piix4Pm *d = opaque;
 
+    if (offset == SMB_BLKDAT) {
+        return *smb_next_byte(d);
+    }
+    if (offset == SMB_CNT) {
+        d->st.smb_index = 0;
+    }
     return offset < sizeof(d->st.smb) ? d->st.smb[offset] : 0;
 }
 
@@ -291,8 +382,10 @@ static void smb_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     } else if (offset == SMB_CNT) {
         d->st.smb[SMB_CNT] = (uint8_t)value & (uint8_t)~SMB_CNT_START;
         if (value & SMB_CNT_START) {
-            d->st.smb[SMB_STS] |= SMB_STS_DEV_ERR; /* nobody acknowledges its address */
+            d->st.smb[SMB_STS] |= smb_transfer(d, value >> 2 & 7) ? SMB_STS_INTR : SMB_STS_DEV_ERR;
         }
+    } else if (offset == SMB_BLKDAT) {
+        *smb_next_byte(d) = (uint8_t)value;
     } else if (offset != SMB_SLVSTS && offset < sizeof(d->st.smb)) {
         d->st.smb[offset] = (uint8_t)value;
     }
@@ -344,6 +437,11 @@ bool piix4_pm_has_s3(Device *pm)
 bool piix4_pm_has_s4(Device *pm)
 {
     return !((Piix4Pm *)pm)->conf.disable_s4;
+}
+
+Bus *piix4_pm_i2c_bus(Device *pm)
+{
+    return &((Piix4Pm *)pm)->i2c->bus;
 }
 
 uint8_t piix4_pm_s4_type(Device *pm)
@@ -405,6 +503,10 @@ static bool pm_realize(PciDevice *pci, Error **errp)
     Machine *m = pci->dev.machine;
     Object *o = OBJECT(d);
 
+    d->i2c = i2c_bus_new(m, &pci->dev, errp);
+    if (!d->i2c) {
+        return false;
+    }
     memset(pci->wmask + 0x40, 0xff, 0x100 - 0x40);
     pci->wmask[R_PMBA] = 0xc0; /* bit 0 is the type: I/O */
     pci->wmask[R_SMBBA] = 0xc0;

@@ -21,5 +21,7 @@ void piix4_pm_set_ports(Device *pm, bool com1, bool com2, bool lpt);
 bool piix4_pm_has_s3(Device *pm);
 bool piix4_pm_has_s4(Device *pm);
 uint8_t piix4_pm_s4_type(Device *pm);
+/* The bus of its SMBus host. */
+Bus *piix4_pm_i2c_bus(Device *pm);
 
 #endif

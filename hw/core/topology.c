@@ -2,6 +2,7 @@
 #include <glib.h>
 #include <inttypes.h>
 
+#include "hw/core/hostmem.h"
 #include "hw/core/internal.h"
 #include "util/bits.h"
 
@@ -148,6 +149,12 @@ bool machine_configure(Machine *m, Error **errp)
     if (mem && mem->has_size && !mem->size) {
         m->ram_size = ops->default_ram_size;
     }
+    if (conf->memory_backend && !(mem && mem->has_size)) {
+        m->ram_size = hostmem_size(conf->memory_backend);
+    }
+    if (conf->memory_backend && m->ram_size != hostmem_size(conf->memory_backend)) {
+        return error_set(errp, "Machine memory size does not match the size of the memory backend");
+    }
     m->max_ram_size = mem && mem->has_max_size ? mem->max_size : m->ram_size;
     m->ram_slots = mem && mem->has_slots ? mem->slots : 0;
     if (m->max_ram_size < m->ram_size) {
@@ -181,6 +188,9 @@ bool machine_configure_memory(Machine *m, Error **errp)
 
     if (!m->ram_size) {
         return true;
+    }
+    if (conf->memory_backend && !hostmem_spec(conf->memory_backend, &spec, errp)) {
+        return false;
     }
     block = ram_block_new_spec(m->map, id ? id : "ram", &spec, errp);
     if (!block) {

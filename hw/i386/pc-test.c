@@ -21,6 +21,7 @@
 #include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/acpi/piix4.gen.h"
+#include "hw/acpi/smbus.gen.h"
 #include "hw/pci-host/i440fx.gen.h"
 #include "hw/pci-host/piix3.gen.h"
 #include "hw/rtc/mc146818rtc.gen.h"
@@ -34,7 +35,7 @@ static const QClass *const classes[] = {
     &qclass_container, &qclass_ISA, &qclass_PCI, &qclass_pc_i440fx_10_0_machine, &qclass_qtest_accel,
     &qclass_qemu64_x86_64_cpu, &qclass_apic, &qclass_ioapic, &qclass_isa_i8259, &qclass_hpet, &qclass_isa_pit, &qclass_isa_pcspk,
     &qclass_mc146818rtc, &qclass_i8257, &qclass_i8042, &qclass_port92, &qclass_fw_cfg_io, &qclass_i440FX_pcihost,
-    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
+    &qclass_i440FX, &qclass_PIIX3, &qclass_PIIX4_PM, &qclass_i2c_bus, &qclass_smbus_eeprom, &qclass_isa_serial, &qclass_piix3_ide, &qclass_IDE, &qclass_ide_cd,
 };
 
 typedef struct {

@@ -350,6 +350,21 @@ static bool pc_create_serial(PcMachine *pc, Error **errp)
 
 /* ---- PCI functions ---- */
 
+/* Places of memory modules, which say nothing about themselves: all zeros. */
+static bool pc_create_eeproms(PcMachine *pc, Error **errp)
+{
+    enum { FIRST = 0x50, MODULES = 8 };
+
+    for (unsigned i = 0; i < MODULES; i++) {
+        g_autofree char *address = g_strdup_printf("%u", FIRST + i);
+
+        if (!device_new(&pc->m, "smbus-eeprom", piix4_pm_i2c_bus(pc->pm), NULL, NULL, errp, "address", address, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool pc_create_pm(PcMachine *pc, Error **errp)
 {
     if (!pc_has_acpi(pc)) {
@@ -363,7 +378,7 @@ static bool pc_create_pm(PcMachine *pc, Error **errp)
     device_connect_irq_out(pc->pm, NULL, 0, gsi_wire(pc, SCI_GSI, FROM_SCI));
     device_connect_irq_out(pc->pm, "smi-irq", 0, wire(pc, pc_smi, 0));
     device_connect_irq_out(pc->rtc, "alarm", 0, device_irq_in(pc->pm, "rtc-alarm", 0));
-    return true;
+    return pc_create_eeproms(pc, errp);
 }
 
 /* The channels' own lines are 14 and 15 of the ISA bus. */

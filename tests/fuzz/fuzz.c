@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ const FuzzEntry fuzz_entries[] = {
 const FuzzTarget *fuzz_current;
 
 static struct {
-    char folder[64];
+    char folder[128];
     FuzzBytes *words;
     uint32_t num, room;
 } f;
@@ -88,9 +89,10 @@ static void fail(const char *what)
 /* Standard input is empty, what is printed goes nowhere; messages of sanitizers and drivers go to standard error. */
 static void prepare_process(void)
 {
+    const char *base = getenv("FUZZ_FOLDER"); /* of scripts/fuzz, which removes it: libFuzzer ends without a word */
     int null = open("/dev/null", O_RDWR);
 
-    strcpy(f.folder, "/tmp/kestrel-fuzz-XXXXXX");
+    snprintf(f.folder, sizeof(f.folder), "%s/kestrel-fuzz-XXXXXX", base ? base : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
         fail("/dev/null");
     }
@@ -110,6 +112,7 @@ static void drop_rights(void)
         fail("setresuid");
     }
     setrlimit(RLIMIT_FSIZE, &files);
+    signal(SIGXFSZ, SIG_IGN); /* EFBIG will do */
     prctl(PR_SET_DUMPABLE, 1); /* LeakSanitizer looks into its own process */
 }
 

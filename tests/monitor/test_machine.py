@@ -1,6 +1,7 @@
 """A machine with processors, as monitors see it: started, stopped, reset, looked into while it runs."""
 import re
 import signal
+import time
 
 import pytest
 from emulator import Emulator, run
@@ -158,3 +159,35 @@ def test_trace_events(qmp):
         assert qmp.ok("trace-event-get-state", name=point["name"])[0]["state"] == "enabled"
         qmp.hmp(f"trace-event {point['name']} off")
         assert f"{point['name']} : state 0" in qmp.hmp("info trace-events")
+
+
+@pytest.mark.parametrize("kind, more", [("ram", ""), ("ram", ",share=on,prealloc=on"), ("memfd", ""), ("file", ",share=on,mem-path={}/ram"),
+                                        ("file", ",mem-path={}")])
+def test_memory_backends(tmp_path, kind, more):
+    words = f"memory-backend-{kind},id=pc.ram,size=32M" + more.format(tmp_path)
+    with Emulator("-object", words, "-machine", "memory-backend=pc.ram", machine=("-M", "pc")) as e:
+        assert e.qmp.ok("query-memory-size-summary")["base-memory"] == 32 << 20
+        dev, = e.qmp.ok("query-memdev")
+        assert (dev["id"], dev["size"], dev["share"]) == ("pc.ram", 32 << 20, "share=on" in more or kind == "memfd")
+        assert "in use" in e.qmp.error("object-del", id="pc.ram")[1]
+        end = time.monotonic() + 10
+        while "/ram" in more and not any((tmp_path / "ram").read_bytes()[0x400:0x500]):  # until the firmware has written there
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        e.qmp.ok("stop")
+        e.qmp.ok("pmemsave", val=0xf0000, size=16, filename=str(tmp_path / "saved"))
+        e.qmp.ok("quit")
+        assert e.end() == 0
+    assert "/ram" not in more or (tmp_path / "ram").stat().st_size == 32 << 20
+
+
+def test_memory_backend_errors(tmp_path):
+    ram = "memory-backend-ram,id=m,size=32M"
+    for args, error in (
+        (["-object", ram, "-M", "pc,memory-backend=m", "-m", "64"], "Machine memory size does not match the size of the memory backend"),
+        (["-M", "pc,memory-backend=m"], "Parameter 'memory-backend': "),
+        (["-object", "memory-backend-ram,id=m"], "Parameter 'size' is missing"),
+        (["-object", "memory-backend-file,id=m,size=1M,mem-path=/nosuch/x"], "can't open backing store /nosuch/x for guest RAM: No such file"),
+    ):
+        status, out, err = run("-display", "none", *args)
+        assert status == 1 and error in err, err

@@ -368,3 +368,60 @@ def test_descriptor_sets(tmp_path):
         assert e.qmp.ok("query-fdsets") == []
     status, out, err = run("-M", "none", "-add-fd", "fd=1,set=1")
     assert status == 1 and "-add-fd fd=1,set=1: fd cannot be a standard I/O stream" in err
+
+
+def test_sandbox():
+    """Threads of the machine are made under it; a process is not, and other priorities fail. /proc tells the filter."""
+    with Emulator("-S", "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-smp", "2",
+                  machine=("-M", "pc")) as e:
+        for cpu in e.qmp.ok("query-cpus-fast"):
+            status = open(f"/proc/{e.p.pid}/task/{cpu['thread-id']}/status").read()
+            assert re.search(r"^Seccomp:\s*2$", status, re.M) and re.search(r"^NoNewPrivs:\s*1$", status, re.M)
+        assert e.qmp.ok("query-status")["status"] == "prelaunch"
+        e.qmp.ok("cont")
+        e.qmp.ok("chardev-add", id="p", backend={"type": "pty", "data": {}})
+        e.qmp.ok("quit")
+        assert e.end() == 0
+    status, out, err = run("-M", "none", "-sandbox", "on,spawn=maybe")
+    assert status == 1 and "Parameter 'spawn' does not accept value 'maybe'" in err
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_run_with(tmp_path):
+    with Emulator("-run-with", f"chroot={tmp_path},user=65534:65533", "-sandbox", "on,elevateprivileges=deny") as e:
+        e.qmp.ok("query-status")
+        status = open(f"/proc/{e.p.pid}/status").read()
+        assert re.search(r"^Uid:\s*65534\s*65534\s*65534", status, re.M) and re.search(r"^Gid:\s*65533\s*65533", status, re.M)
+        assert os.readlink(f"/proc/{e.p.pid}/root") == str(tmp_path)
+    for args, error in (("user=nosuchuser", "User \"nosuchuser\" doesn't exist (and is not <uid>:<gid>)"),
+                        ("chroot=/nosuch", "chroot failed: '/nosuch': No such file or directory"), ("async-teardown=on", "async-teardown=on is not here")):
+        status, out, err = run("-M", "none", "-run-with", args)
+        assert status == 1 and err.startswith(f"{ME}-run-with {args}: {error}"), err
+
+
+def machine_types():
+    return [m["name"][:-len("-machine")] for m in json.loads(run("-introspect")[1])["classes"] if m["kind"] == "machine" and not m.get("abstract")]
+
+
+@pytest.mark.parametrize("machine", machine_types())
+def test_round_trip(tmp_path, machine):
+    """What query-config says makes the same machine: same tree, same values from the same places; and again."""
+    args = ["-nodefaults", "-S", "-chardev", "null,id=c0", "-name", "a,,b"]
+    if machine != "none":
+        args += ["-m", "48", "-smp", "2,cores=2", "-boot", "order=c,menu=on", "-device", "isa-serial,id=ser,index=1,chardev=c0",
+                 "-device", "VGA,vgamem_mb=8", "-global", "isa-debugcon.iobase=0x402", "-object", "memory-backend-ram,id=m0,size=48M",
+                 "-machine", "memory-backend=m0,hpet=off", "-cpu", "qemu64,-sse3", "-rtc", "base=2020-02-02"]
+    with Emulator(*args, machine=("-M", machine)) as e:
+        e.qmp.ok("chardev-add", id="c1", backend={"type": "ringbuf", "data": {"size": 4096}})
+        first, before = e.qmp.ok("query-config"), facts(e.qmp)
+    f = tmp_path / "config.json"
+    f.write_text(json.dumps(first))
+    assert {c["id"] for c in first["config"]["chardev"]} == {"c0", "c1"}
+    if machine != "none":
+        assert first["values"]["/machine/peripheral/ser"]["index"] == {"value": 1, "origin": "user"}
+        assert first["values"]["/machine"]["hpet"] == {"value": False, "origin": "user"}
+        assert first["values"]["/machine"]["i8042"] == {"value": True, "origin": "class"}
+    with Emulator("-S", "-readconfig", str(f), machine=()) as e:
+        again = e.qmp.ok("query-config")
+        assert again["config"] == first["config"] and facts(e.qmp) == before
+        assert again["values"] == first["values"]

@@ -436,11 +436,112 @@ start:
     mov $PAGE,%ebx
     cmpxchg16b (%rbx)
     FAULT64 EXC_GP, 0, cmpxchg16b 8(%rbx)
+    CASE64 0x600                 # many address spaces, their tables changed behind their backs: 4.10.4.1
+    xor %r8d,%r8d
+1:  call space_of                # rbx: of space r8
+    lea 0x1007(%rbx),%rax
+    mov %rax,(%rbx)
+    lea 0x2007(%rbx),%rax
+    mov %rax,0x1000(%rbx)
+    movq $0xe7,0x2000(%rbx)
+    movq $0x2000e7,0x2008(%rbx)
+    lea 0x3007(%rbx),%rax
+    mov %rax,0x2010(%rbx)
+    call page_of
+    mov %r8,(%rax)
+    or $7,%rax
+    mov %rax,0x3000(%rbx)
+    inc %r8d
+    cmp $SPACES,%r8d
+    jb 1b
+    movl $12345,seed
+    mov $4000,%r12d
+1:  call random
+    mov %r9d,%r8d
+    call space_of                # changes space rbx ...
+    mov %rbx,%rsi
+    call random
+    mov %r9d,%r8d
+    call random
+    test $3,%r10d
+    jz 2f
+    call page_of                 # ... to map page r8, by one of three ways to store
+    or $7,%rax
+    lea 0x3000(%rsi),%rdi
+    jmp 3f
+2:  call space_of                # ... to use the table of space r8
+    lea 0x3007(%rbx),%rax
+    lea 0x2010(%rsi),%rdi
+3:  test $0x30,%r10d
+    jz 4f
+    test $0x10,%r10d
+    jz 5f
+    mov %rax,(%rdi)
+    jmp 6f
+4:  lock andq $0,(%rdi)
+    lock xadd %rax,(%rdi)
+    jmp 6f
+5:  mov $1,%ecx
+    rep stosq
+6:  call random                  # any space: what is there is what a walk in software finds
+    mov %r9d,%r8d
+    call space_of
+    mov %rbx,%cr3
+    mov 0x2010(%rbx),%rax
+    and $~0xfff,%rax
+    mov (%rax),%rdx
+    and $~0xfff,%rdx
+    mov (%rdx),%rcx
+    cmp V,%rcx
+    jne fail64
+    testb $0x20,(%rax)           # accessed, also when the guest clears it
+    jz fail64
+    test $0x40,%r10d
+    jz 7f
+    lock andb $~0x20,(%rax)
+    mov %rbx,%cr3
+    cmp V,%rcx
+    jne fail64
+    testb $0x20,(%rax)
+    jz fail64
+7:  test $0x80,%r10d             # the same anew: still right
+    jz 8f
+    mov %rbx,%cr3
+    cmp V,%rcx
+    jne fail64
+8:  dec %r12d
+    jnz 1b
+    mov $PML4,%eax
+    mov %rax,%cr3
     xor %eax,%eax
     mov $PORT_END,%edx
     out %al,%dx
 1:  hlt
     jmp 1b
+
+.set SPACES, 12
+space_of:                        # rbx: top table of space r8; then PDPT, PD, PT
+    mov %r8d,%ebx
+    shl $14,%ebx
+    add $0x100000,%ebx
+    ret
+page_of:                         # rax: page r8
+    mov %r8d,%eax
+    shl $12,%eax
+    add $0x180000,%eax
+    ret
+random:                          # r10: number, r9: below SPACES
+    imul $1103515245,seed,%r10d
+    add $12345,%r10d
+    mov %r10d,seed
+    shr $16,%r10d
+    mov %r10d,%eax
+    xor %edx,%edx
+    mov $SPACES,%ecx
+    div %ecx
+    mov %edx,%r9d
+    ret
+seed: .long 0
 
 sys_entry:                       # RCX is where to go back to, R11 the flags
     cmp $97b,%rcx

@@ -128,6 +128,17 @@ def test_script(tmp_path):
     compare([str(nested), "three"])
 
 
+def test_chroot_without_proc(tmp_path):
+    """Programs are executed where there is neither /proc nor the emulator."""
+    if os.geteuid() != 0 or not os.path.exists("/bin/busybox"):
+        pytest.skip("needs root and busybox-static")
+    (tmp_path / "bin").mkdir()
+    for name in ("busybox", "sh", "ls", "echo"):
+        shutil.copy("/bin/busybox", tmp_path / "bin" / name)
+    text = compare([shutil.which("chroot"), str(tmp_path), "/bin/sh", "-c", "/bin/ls /; /bin/sh -c '/bin/echo deeper; exit 3'; echo $?"])
+    assert text == "bin\ndeeper\n3\n"
+
+
 # Options ------------------------------------------------------------------------------------------------------------------
 
 def out(*argv, **kw):
@@ -235,6 +246,58 @@ def test_another_process_sees(tmp_path):
     finally:
         p.kill()
         p.wait()
+
+
+# gdb ----------------------------------------------------------------------------------------------------------------------
+
+def gdb(tmp_path, commands, env=None):
+    """What gdb says after these commands."""
+    if not shutil.which("gdb"):
+        pytest.skip("gdb is not installed")
+    program, socket = tmp_path / "threads", tmp_path / "socket"
+    subprocess.run(["gcc", "-g", "-O1", "-w", "-pthread", "-o", program, HERE / "gdb/threads.c"], check=True)
+    p = subprocess.Popen([PROGRAM, "-g", socket, program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         env={**os.environ, **(env or {})})
+    try:
+        for _ in range(100):
+            if socket.exists():
+                break
+            time.sleep(0.05)
+        argv = ["gdb", "-q", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "set confirm off", "-ex",
+                f"target remote {socket}"]
+        for c in commands:
+            argv += ["-ex", c]
+        r = subprocess.run([*argv, program], stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, text=True)
+        out, err = p.communicate(timeout=LIMIT)
+        return r.stdout + r.stderr, out.decode(), p.returncode
+    finally:
+        p.kill()
+
+
+def test_gdb(tmp_path):
+    text, out, status = gdb(tmp_path, [
+        "break twice", "continue", "bt", "continue", "print n", "finish", "stepi", "print $xmm0.uint128 == $xmm0.uint128", "delete",
+        "break thread", "continue", "info threads", "delete", "set var global=100", "print twice(21)", "print $_siginfo_never",
+        "continue", "bt", "print $rip == &main", "info sharedlibrary", "continue"])
+    assert "Breakpoint 1, twice (n=n@entry=0)" in text and "in main ()" in text
+    assert "$1 = 1\n" in text and "Value returned is $2 = 2" in text
+    assert "hit Breakpoint 2, thread (a=0x0)" in text and re.search(r"^\* 2 +Thread", text, re.M), text
+    assert " = 42\n" in text, text
+    assert "received signal SIGSEGV" in text and "libc.so.6" in text
+    assert "Program terminated with signal SIGSEGV" in text, text
+    assert out == "20 106 10\n" and status == -signal.SIGSEGV
+
+
+def test_gdb_interrupts(tmp_path):
+    """Ctrl-C, while the program is in a system call."""
+    text, _, _ = gdb(tmp_path, ["python import threading, time, os, signal", "python threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()",
+                                "continue", "bt", "kill"], {"WAIT": "1"})
+    assert "received signal SIGINT" in text and "main ()" in text, text
+
+
+def test_gdb_bad_port():
+    assert "is not a port" in out("-g", "70000", "/bin/true").stderr
+    assert out("-g", "/no/such/folder/socket", "/bin/true").returncode == 1
 
 
 if __name__ == "__main__":

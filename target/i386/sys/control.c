@@ -92,7 +92,7 @@ void x86_set_cr3(X86Cpu *c, uint64_t v)
         load_pdptes(c, v);
     }
     c->st.cr3 = v;
-    tcg_tlb_flush_local(c->vcpu); /* 4.10.4.1 */
+    tcg_tlb_space(c->vcpu, v & ~(1ull << 63)); /* 4.10.4.1 */
     c->refetch = true;
 }
 

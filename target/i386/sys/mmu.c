@@ -76,7 +76,7 @@ static bool set_entry_bits(X86Cpu *c, hwaddr addr, unsigned size, uint64_t old, 
         }
     }
     if (s.mr && s.mr->block) {
-        memory_dirty_set(s.mr->block->map, s.ram, size);
+        tcg_table_marked(c->vcpu, s.mr->block->map, s.ram, size);
     }
     return true;
 }
@@ -92,6 +92,7 @@ typedef struct {
     hwaddr phys;         /* of the page */
     bool user, write, nx; /* all levels together */
     uint32_t error;      /* of the fault when there is one: ERR_P, ERR_RSVD */
+    bool keep;           /* writes to all these tables are noticed */
     bool debug;          /* not in the vCPU's thread */
 } Walk;
 
@@ -110,7 +111,8 @@ static bool fail(Walk *w, uint32_t error)
 
 static uint64_t read_entry(X86Cpu *c, Walk *w, hwaddr at)
 {
-    const uint8_t *ram = w->debug ? NULL : tcg_ram(c->vcpu, c->st.smm && c->vcpu->as[1], a20(c, at));
+    unsigned asidx = c->st.smm && c->vcpu->as[1];
+    const uint8_t *ram = w->debug ? NULL : tcg_table(c->vcpu, asidx, a20(c, at), &w->keep);
     uint64_t e;
 
     if (!ram) {
@@ -209,7 +211,7 @@ static bool walk64(X86Cpu *c, vaddr addr, Walk *w, hwaddr table, unsigned shift)
 
 static bool walk_tables(X86Cpu *c, vaddr addr, Walk *w, bool debug)
 {
-    *w = (Walk){ .user = true, .write = true, .debug = debug };
+    *w = (Walk){ .user = true, .write = true, .keep = x86_lma(c) && !debug, .debug = debug }; /* PDPTEs are registers */
     switch (paging(c)) {
     case PAGING_32:
         return walk32(c, (uint32_t)addr, w);
@@ -320,6 +322,7 @@ bool x86_walk(Vcpu *v, vaddr addr, TcgAccess access, unsigned mmu, TcgPage *out)
         prot &= ~TCG_PROT_WRITE; /* the first write comes here to set D */
     }
     out->global = (c->st.cr4 & X86_CR4_PGE) && (w.entry[w.levels - 1] & PTE_G);
+    out->keep = w.keep;
     out->shift = w.shift;
     out->phys = a20(c, w.phys | (addr & ((1ull << w.shift) - 1) & ~0xfffull));
     out->prot = prot;
