@@ -151,15 +151,23 @@ static int CO_FN switch_table(Qcow2 *q)
 
 /* ---- Counting a tree ---- */
 
+/* Trees are taken down only after the disk has forgotten them: what becomes free may be given back at once. */
+static int CO_FN count_clusters(Qcow2 *q, uint64_t offset, uint64_t len, int delta)
+{
+    int r = refcount_add(q, offset, len, delta);
+
+    return r || delta > 0 ? r : give_back(q, offset, len, FREE_SNAPSHOT);
+}
+
 static int CO_FN count_entry(Qcow2 *q, uint64_t e, int delta)
 {
     uint64_t offset, len;
 
     if (e & E_COMPRESSED) {
         compressed_extent(q, e, &offset, &len);
-        return refcount_add(q, offset, len, delta);
+        return count_clusters(q, offset, len, delta);
     }
-    return e & E_OFFSET && !q->has_data_file ? refcount_add(q, e & E_OFFSET, q->cluster_size, delta) : 0;
+    return e & E_OFFSET && !q->has_data_file ? count_clusters(q, e & E_OFFSET, q->cluster_size, delta) : 0;
 }
 
 /* COPIED says that there is one reference. */
@@ -221,7 +229,7 @@ static int CO_FN visit_tree(Qcow2 *q, uint64_t *l1, uint32_t size, int delta, bo
         }
         r = visit_table(q, table, delta, flags);
         if (!r && delta) {
-            r = refcount_add(q, table, q->cluster_size, delta);
+            r = count_clusters(q, table, q->cluster_size, delta);
         }
         if (!r && flags) {
             r = copied_flag(q, &l1[i]);

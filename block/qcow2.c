@@ -181,12 +181,17 @@ static void free_all(Qcow2 *q)
     g_free(q->data_file_name);
 }
 
-static void apply_options(Qcow2 *q)
+static bool apply_options(Qcow2 *q, Error **errp)
 {
     const BlockdevOptionsQcow2 *o = &q->n->opts.u.qcow2;
 
     q->lazy = o->has_lazy_refcounts ? o->lazy_refcounts : q->compatible & COMPAT_LAZY;
-    q->discard_request = o->has_pass_discard_request ? o->pass_discard_request : q->n->unmap;
+    q->give_back[FREE_REQUEST] = o->has_pass_discard_request ? o->pass_discard_request : q->n->unmap;
+    q->give_back[FREE_SNAPSHOT] = !o->has_pass_discard_snapshot || o->pass_discard_snapshot;
+    q->give_back[FREE_OTHER] = o->has_pass_discard_other && o->pass_discard_other;
+    q->discard_no_unref = o->has_discard_no_unref && o->discard_no_unref;
+    return !q->discard_no_unref || q->version >= 3 ||
+           error_set(errp, "discard-no-unref is only supported since qcow2 version 3");
 }
 
 static bool CO_FN open_damaged(Qcow2 *q, Error **errp)
@@ -215,14 +220,12 @@ static bool CO_FN load(Qcow2 *q, const BlockOpen *how, Error **errp)
     if (!qcow2_read_header(q, errp) || !read_tables(q, errp) || !init_caches(q, errp) || !qcow2_read_snapshots(q, errp)) {
         return false;
     }
-    apply_options(q);
-    if (!open_data(q, how, errp) || !open_backing(q, how, errp) || !open_damaged(q, errp)) {
+    if (!apply_options(q, errp) || !open_data(q, how, errp) || !open_backing(q, how, errp) || !open_damaged(q, errp)) {
         return false;
     }
     if (!n->read_only && q->autoclear & ~(uint64_t)AUTOCLEAR_DATA_RAW) {
         /* We do not keep bitmaps up to date: who opens it next must see that. */
         q->autoclear &= AUTOCLEAR_DATA_RAW;
-        q->bitmaps_stale = true;
         if (qcow2_write_header(q)) {
             return error_set(errp, "Could not update the qcow2 header");
         }
