@@ -519,17 +519,27 @@ static void unlink_incoming(TcgCache *c, TcgRegion *r)
     }
 }
 
-void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
+/* Entry n of the jump table is about to be filled. */
+static void note_entry(TcgRuntime *rt, uint32_t n, bool global)
+{
+    uint64_t bit = 1ull << n % 64;
+
+    rt->in_use[n / 64 / 64] |= 1ull << n / 64 % 64;
+    if (!global && !(rt->passing[n / 64] & bit)) {
+        rt->passing[n / 64] |= bit;
+        if (rt->num_passing < TCG_PASSING) {
+            rt->passing_list[rt->num_passing] = (uint16_t)n;
+        }
+        rt->num_passing++;
+    }
+}
+
+void tcg_remember(void *state, TcgCache *c, const TcgRegion *r, bool global)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
     uint32_t n = r->key.pc & (TCG_JUMP_TABLE - 1), *e = &rt->jump_table[n];
 
-    if (__atomic_load_n(e, __ATOMIC_RELAXED) == 0) {
-        if (rt->num_remembered < TCG_REMEMBERED) {
-            rt->remembered[rt->num_remembered] = (uint16_t)n;
-        }
-        rt->num_remembered++;
-    }
+    note_entry(rt, n, global);
     __atomic_store_n(&rt->kept[n], (TcgRegion *)r, __ATOMIC_RELAXED);
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {
