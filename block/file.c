@@ -147,7 +147,7 @@ static bool get_size(BlockNode *n, Error **errp)
         return error_set(errp, "'%s' driver requires '%s' to be a %s", n->drv->name, name,
                          n->drv->id == BLOCKDEV_DRIVER_FILE ? "regular file" : "block device");
     }
-    n->length = sb.st_size;
+    n->length = round_up((uint64_t)sb.st_size, 512); /* what follows the end of the file reads as zeros */
     return true;
 }
 

@@ -81,6 +81,9 @@ BlockNode *CO_FN block_open_file(BlockContext *ctx, const char *filename, const 
 /* As block_open of options in JSON (text: leaves may be text). */
 BlockNode *CO_FN block_open_json(BlockContext *ctx, struct json_object *options, bool text, const BlockOpen *how,
                                  Error **errp);
+/* The same, where people write options: a file with a name needs no driver, and without one the format is guessed. Changes options. */
+BlockNode *CO_FN block_open_loose(BlockContext *ctx, struct json_object *options, bool text, const BlockOpen *how,
+                                  Error **errp);
 BlockNode *node_ref(BlockNode *n);
 /* The last one flushes and closes. NULL is fine. */
 void CO_FN node_unref(BlockNode *n);

@@ -304,6 +304,61 @@ static BlockNode *CO_FN open_protocol(BlockContext *ctx, const char *filename, c
     return node;
 }
 
+/* A file with a name needs no driver, where people write options (json: names, --image-opts, -drive). */
+static void name_file_driver(struct json_object *options, const char *role)
+{
+    struct json_object *file, *name;
+    struct stat sb;
+
+    if (json_object_object_get_ex(options, role, &file) && json_object_is_type(file, json_type_object) &&
+        !json_object_object_get_ex(file, "driver", NULL) && json_object_object_get_ex(file, "filename", &name)) {
+        bool is_block = stat(json_object_get_string(name), &sb) == 0 && S_ISBLK(sb.st_mode);
+
+        qjson_add(file, "driver", json_object_new_string(is_block ? "host_device" : "file"));
+    }
+}
+
+/* The format by the file's first bytes; NULL: *errp is set. */
+static const char *CO_FN guess_driver(BlockContext *ctx, struct json_object *options, bool text, const BlockOpen *how, Error **errp)
+{
+    BlockOpen look = {.read_only = true, .force_share = how->force_share};
+    const char *found = NULL;
+    struct json_object *file;
+    BlockNode *n;
+
+    if (!json_object_object_get_ex(options, "file", &file) || !json_object_is_type(file, json_type_object)) {
+        error_set(errp, "Parameter 'driver' is missing");
+        return NULL;
+    }
+    n = block_open_json(ctx, file, text, &look, errp);
+    if (n && check_foreign(n, errp)) {
+        found = block_probe(n, node_filename(n));
+    }
+    node_unref(n);
+    return found;
+}
+
+BlockNode *CO_FN block_open_loose(BlockContext *ctx, struct json_object *options, bool text, const BlockOpen *how, Error **errp)
+{
+    const char *guess = NULL;
+    BlockNode *n;
+
+    name_file_driver(options, "file");
+    name_file_driver(options, "data-file");
+    if (!json_object_object_get_ex(options, "driver", NULL)) {
+        guess = guess_driver(ctx, options, text, how, errp);
+        if (!guess) {
+            return NULL;
+        }
+        qjson_add(options, "driver", json_object_new_string(guess));
+    }
+    n = block_open_json(ctx, options, text, how, errp);
+    if (n && guess && n->drv->id == BLOCKDEV_DRIVER_RAW) {
+        raw_set_probed(n);
+    }
+    return n;
+}
+
 static BlockNode *CO_FN open_json_name(BlockContext *ctx, const char *name, const char *driver, const BlockOpen *how,
                                        Error **errp)
 {
@@ -320,7 +375,7 @@ static BlockNode *CO_FN open_json_name(BlockContext *ctx, const char *name, cons
         if (driver && !json_object_object_get_ex(j, "driver", NULL)) {
             qjson_add(j, "driver", json_object_new_string(driver));
         }
-        n = block_open_json(ctx, j, false, how, errp);
+        n = block_open_loose(ctx, j, false, how, errp);
     }
     json_object_put(j);
     return n;

@@ -22,14 +22,19 @@ static void free_slice(Cache *c, Slice *s)
     g_free(s);
 }
 
+void cache_forget(Cache *c)
+{
+    while (!list_is_empty(&c->lru)) {
+        free_slice(c, container_of(list_first(&c->lru), Slice, lru));
+    }
+}
+
 void cache_finish(Cache *c)
 {
     if (!c->map) {
         return;
     }
-    while (!list_is_empty(&c->lru)) {
-        free_slice(c, container_of(list_first(&c->lru), Slice, lru));
-    }
+    cache_forget(c);
     g_hash_table_destroy(c->map);
     c->map = NULL;
 }

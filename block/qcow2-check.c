@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "block/qcow2.h"
 
@@ -259,6 +260,27 @@ static int CO_FN check_bitmaps(Check *k)
     return r;
 }
 
+/* A block that is something else too cannot be trusted: what is written to the one damages the other. */
+static void check_blocks(Check *k)
+{
+    Qcow2 *q = k->q;
+
+    for (uint32_t i = 0; i < q->rt_entries; i++) {
+        uint32_t *n = q->rt[i] ? found(k, q->rt[i] >> q->cluster_bits, false) : NULL;
+
+        if (!n || *n == 1 || q->rt[i] & (q->cluster_size - 1)) {
+            continue;
+        }
+        tell(k, "%s refcount block %u refcount=%u", k->fix & CHECK_FIX_ERRORS ? "Repairing" : "ERROR", i, *n);
+        if (k->fix & CHECK_FIX_ERRORS) {
+            k->rewrite = true;
+            k->c->corruptions_fixed++;
+        } else {
+            k->c->corruptions++;
+        }
+    }
+}
+
 static int CO_FN count_references(Check *k)
 {
     Qcow2 *q = k->q;
@@ -293,6 +315,7 @@ static int CO_FN count_references(Check *k)
             refer(k, q->rt[i], q->cluster_size);
         }
     }
+    check_blocks(k);
     return r;
 }
 
@@ -301,7 +324,7 @@ static int CO_FN count_references(Check *k)
 static int CO_FN compare_one(Check *k, uint64_t cluster)
 {
     uint32_t *found_count = found(k, cluster, false);
-    uint64_t want = found_count ? *found_count : 0, count;
+    uint64_t want = found_count ? *found_count : 0, count, block = cluster >> k->q->block_bits;
     bool leak, fix;
     int r = refcount_get(k->q, cluster, &count);
 
@@ -320,7 +343,10 @@ static int CO_FN compare_one(Check *k, uint64_t cluster)
     tell(k, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64, fix ? "Repairing" : leak ? "Leaked" : "ERROR", cluster,
          count, want);
     if (fix) {
-        r = refcount_set(k->q, cluster, want);
+        bool has_block = block < k->q->rt_entries && k->q->rt[block];
+
+        k->rewrite |= !has_block;
+        r = k->rewrite ? 0 : refcount_set(k->q, cluster, want);
         *(leak ? &k->c->leaks_fixed : &k->c->corruptions_fixed) += 1;
         return r;
     }
@@ -350,6 +376,145 @@ static int CO_FN compare(Check *k)
     return r;
 }
 
+/* ---- Rebuilding ---- */
+
+/*
+ * New blocks and a new table behind the end of the file, where nothing is that may be needed; the header switches to them. The old
+ * ones are free then.
+ */
+typedef struct {
+    bool *needed;             /* which blocks */
+    uint64_t max, num;        /* blocks: of needed; true in it */
+    uint64_t rt_clusters;
+    uint64_t *rt;
+} Rebuild;
+
+static void forget_old_counts(Check *k)
+{
+    Qcow2 *q = k->q;
+
+    for (uint64_t i = 0; i < (uint64_t)q->rt_entries + q->rt_clusters; i++) {
+        uint64_t at = i < q->rt_entries ? q->rt[i] : q->rt_offset + ((i - q->rt_entries) << q->cluster_bits);
+        uint32_t *n = at && is_aligned(at, q->cluster_size) ? found(k, at >> q->cluster_bits, false) : NULL;
+
+        *(n && *n ? n : &(uint32_t){1}) -= 1;
+    }
+}
+
+static bool need_block(Check *k, Rebuild *b, uint64_t cluster)
+{
+    uint64_t block = cluster >> k->q->block_bits;
+
+    if (block >= b->max) {
+        return false;
+    }
+    b->num += !b->needed[block];
+    b->needed[block] = true;
+    return true;
+}
+
+/* Which blocks there must be, their own places counted. */
+static bool plan_blocks(Check *k, Rebuild *b)
+{
+    Qcow2 *q = k->q;
+    uint64_t before = 0;
+    GHashTableIter it;
+    void *key, *chunk;
+    bool ok = true;
+
+    g_hash_table_iter_init(&it, k->chunks);
+    while (g_hash_table_iter_next(&it, &key, &chunk)) {
+        for (uint64_t i = 0; ok && i < CHUNK; i++) {
+            ok = !((uint32_t *)chunk)[i] || need_block(k, b, GPOINTER_TO_SIZE(key) * CHUNK + i);
+        }
+    }
+    while (ok && before < b->num + b->rt_clusters) {
+        before = b->num + b->rt_clusters;
+        for (uint64_t i = 0; ok && i < before; i++) {
+            ok = need_block(k, b, k->end + i);
+        }
+        for (uint64_t i = b->max; i > 0; i--) {
+            if (b->needed[i - 1]) {
+                b->rt_clusters = div_round_up(i * 8, q->cluster_size);
+                break;
+            }
+        }
+    }
+    return ok && b->rt_clusters << q->cluster_bits <= MAX_RT_BYTES;
+}
+
+static int CO_FN write_rebuilt(Check *k, Rebuild *b)
+{
+    Qcow2 *q = k->q;
+    uint64_t at = k->end + b->rt_clusters, per = 1ull << q->block_bits, total = b->num + b->rt_clusters;
+    g_autofree uint8_t *buf = g_malloc(q->cluster_size);
+    int r = 0;
+
+    b->rt = g_new0(uint64_t, (b->rt_clusters << q->cluster_bits) / 8 + 1);
+    for (uint64_t i = 0; !r && i < b->max; i++) {
+        if (!b->needed[i]) {
+            continue;
+        }
+        memset(buf, 0, q->cluster_size);
+        for (uint64_t c = 0; !r && c < per; c++) {
+            uint64_t cluster = i * per + c;
+            uint32_t *n = found(k, cluster, false);
+            uint64_t want = cluster >= k->end ? cluster < k->end + total : n ? *n : 0;
+
+            r = want > bits_mask(1u << q->refcount_order) ? -ERANGE : 0;
+            if (want) {
+                refcount_put(q, buf, c, want);
+            }
+        }
+        b->rt[i] = at << q->cluster_bits;
+        r = r ? r : node_pwrite(meta_node(q), at++ << q->cluster_bits, buf, q->cluster_size);
+    }
+    return r;
+}
+
+static int CO_FN switch_counts(Check *k, Rebuild *b)
+{
+    Qcow2 *q = k->q;
+    uint64_t num = (b->rt_clusters << q->cluster_bits) / 8;
+    g_autofree uint64_t *table = g_new(uint64_t, num);
+    int r;
+
+    for (uint64_t i = 0; i < num; i++) {
+        table[i] = bswap64(b->rt[i]);
+    }
+    r = node_pwrite(meta_node(q), k->end << q->cluster_bits, table, num * 8);
+    r = r ? r : node_flush(meta_node(q));
+    if (r) {
+        return r;
+    }
+    cache_forget(&q->rc);
+    g_free(q->rt);
+    q->rt = g_steal_pointer(&b->rt);
+    q->rt_offset = k->end << q->cluster_bits;
+    q->rt_clusters = b->rt_clusters;
+    q->rt_entries = num;
+    r = qcow2_write_header(q);
+    return r ? r : node_flush(meta_node(q));
+}
+
+static int CO_FN rebuild(Check *k)
+{
+    Qcow2 *q = k->q;
+    Rebuild b = {.max = MAX_RT_BYTES / 8, .rt_clusters = 1};
+    int r;
+
+    tell(k, "Rebuilding refcount structure");
+    b.needed = g_new0(bool, b.max);
+    forget_old_counts(k);
+    r = plan_blocks(k, &b) ? write_rebuilt(k, &b) : -EFBIG;
+    r = r ? r : switch_counts(k, &b);
+    g_free(b.needed);
+    g_free(b.rt);
+    q->free_hint = 0;
+    k->c->image_end = max_of(k->c->image_end, r ? 0 : (k->end + b.num + b.rt_clusters) << q->cluster_bits);
+    return r;
+}
+
 /* ---- All ---- */
 
 static int CO_FN check_all(Check *k)
@@ -362,6 +527,7 @@ static int CO_FN check_all(Check *k)
     k->c->has_clusters = true;
     r = r ? r : count_references(k);
     r = r ? r : compare(k);
+    r = r || !k->rewrite ? r : rebuild(k);
     r = r ? r : check_tree(k, q->l1, q->l1_size, true, true);
     if (!r && k->fix) {
         r = qcow2_sync(q);

@@ -132,7 +132,7 @@ static int CO_FN link_compressed(Qcow2 *q, uint64_t guest, uint64_t host, uint64
     }
     old = l2_get(q, s, i);
     l2_set(q, s, i, E_COMPRESSED | sectors << x | host, 0);
-    free_entry_later(q, old);
+    free_entry_later(q, old, FREE_OTHER);
     return bound_frees(q);
 }
 

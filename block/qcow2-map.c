@@ -67,7 +67,7 @@ static int CO_FN new_l2(Qcow2 *q, uint64_t i)
     q->l1[i] = place | E_COPIED;
     qcow2_l1_changed(q, i);
     if (old) {
-        free_later(q, old, l2_table_bytes(q));
+        free_later(q, old, l2_table_bytes(q), FREE_OTHER);
     }
     return 0;
 }

@@ -46,7 +46,7 @@ static uint64_t read_count(const Qcow2 *q, const uint8_t *p, unsigned i)
     return p[i >> (3 - q->refcount_order)] >> ((i << q->refcount_order) & 7) & bits_mask(1u << q->refcount_order);
 }
 
-static void write_count(const Qcow2 *q, uint8_t *p, unsigned i, uint64_t v)
+void refcount_put(const Qcow2 *q, uint8_t *p, unsigned i, uint64_t v)
 {
     uint8_t *byte = p + (i >> (3 - min_of(q->refcount_order, 3u)));
 
@@ -165,7 +165,7 @@ static int CO_FN write_blocks(Qcow2 *q, uint64_t block, uint64_t extra, uint64_t
     for (uint64_t b = 0; !r && b < *num; b++) {
         memset(buf, 0, q->cluster_size);
         for (uint64_t i = 0; i < per && b * per + i < used; i++) {
-            write_count(q, buf, i, 1);
+            refcount_put(q, buf, i, 1);
         }
         cache_drop(&q->rc, start + (b << q->cluster_bits), q->cluster_size);
         cache_drop(&q->l2, start + (b << q->cluster_bits), q->cluster_size);
@@ -270,7 +270,7 @@ int CO_FN refcount_set(Qcow2 *q, uint64_t cluster, uint64_t count)
     int r = count ? find_or_make(q, cluster, &s, &i) : find(q, cluster, &s, &i);
 
     if (!r && s) {
-        write_count(q, s->data, i, count);
+        refcount_put(q, s->data, i, count);
         cache_dirty(&q->rc, s);
     }
     return r;
@@ -293,7 +293,7 @@ static int CO_FN add_one(Qcow2 *q, uint64_t cluster, int delta)
     if (delta > 0 && v == max_count(q)) {
         return -ERANGE;
     }
-    write_count(q, s->data, i, v + delta);
+    refcount_put(q, s->data, i, v + delta);
     cache_dirty(&q->rc, s);
     if (v + delta == 0) {
         q->free_hint = min_of(q->free_hint, cluster);
@@ -454,38 +454,39 @@ int CO_FN alloc_compressed(Qcow2 *q, uint64_t bytes, uint64_t *offset)
 
 /* ---- Freeing ---- */
 
-void free_later(Qcow2 *q, uint64_t offset, uint64_t len)
+void free_later(Qcow2 *q, uint64_t offset, uint64_t len, FreeReason reason)
 {
     uint64_t first = offset >> q->cluster_bits, num = ((offset + len - 1) >> q->cluster_bits) - first + 1;
     Extent *last = q->freeing->len ? &g_array_index(q->freeing, Extent, q->freeing->len - 1) : NULL;
 
-    if (last && last->offset + last->clusters == first) {
+    if (last && last->offset + last->clusters == first && last->reason == reason) {
         last->clusters += num;
     } else {
-        Extent e = {first, num};
+        Extent e = {first, num, reason};
 
         g_array_append_val(q->freeing, e);
     }
 }
 
-void free_entry_later(Qcow2 *q, uint64_t entry)
+void free_entry_later(Qcow2 *q, uint64_t entry, FreeReason reason)
 {
     uint64_t offset, len;
 
     if (entry & E_COMPRESSED) {
         compressed_extent(q, entry, &offset, &len);
-        free_later(q, offset, len);
+        free_later(q, offset, len, reason);
         q->unz_entry = 0;
     } else if (entry & E_OFFSET && !q->has_data_file) {
-        free_later(q, entry & E_OFFSET, q->cluster_size);
+        free_later(q, entry & E_OFFSET, q->cluster_size, reason);
     }
 }
 
-static int CO_FN free_extent(Qcow2 *q, const Extent *e)
+int CO_FN give_back(Qcow2 *q, uint64_t offset, uint64_t len, FreeReason reason)
 {
-    int r = refcount_add(q, e->offset << q->cluster_bits, e->clusters << q->cluster_bits, -1);
+    uint64_t first = offset >> q->cluster_bits, last = (offset + len - 1) >> q->cluster_bits;
+    int r = 0;
 
-    for (uint64_t c = e->offset; !r && c < e->offset + e->clusters && q->discard_request; c++) {
+    for (uint64_t c = first; !r && len && c <= last && q->give_back[reason]; c++) {
         uint64_t count;
 
         r = refcount_get(q, c, &count);
@@ -494,6 +495,14 @@ static int CO_FN free_extent(Qcow2 *q, const Extent *e)
         }
     }
     return r;
+}
+
+static int CO_FN free_extent(Qcow2 *q, const Extent *e)
+{
+    uint64_t offset = e->offset << q->cluster_bits, len = e->clusters << q->cluster_bits;
+    int r = refcount_add(q, offset, len, -1);
+
+    return r ? r : give_back(q, offset, len, e->reason);
 }
 
 int CO_FN bound_frees(Qcow2 *q)

@@ -197,7 +197,7 @@ static int CO_FN link_plan(Qcow2 *q, const Plan *p)
         }
         l2_set(q, s, i, (p->host + at) | E_COPIED, map);
         if (p->fresh) {
-            free_entry_later(q, old);
+            free_entry_later(q, old, FREE_OTHER);
         }
     }
     return r ? r : bound_frees(q);
@@ -269,6 +269,10 @@ int CO_FN qcow2_write(BlockNode *n, uint64_t offset, uint64_t len, IoSlice from,
     if (offset + len > n->length && !(flags & IO_UNCHANGED)) {
         return -EIO;
     }
+    r = flags & IO_UNCHANGED ? 0 : qcow2_bitmaps_touch(q, offset, len);
+    if (r) {
+        return r;
+    }
     if (flags & IO_COMPRESSED) {
         return qcow2_write_compressed(q, offset, len, from);
     }
@@ -298,7 +302,7 @@ static void zero_entry(Qcow2 *q, Slice *s, unsigned i, unsigned from, unsigned t
 {
     uint64_t e = l2_get(q, s, i), map;
     bool whole = to - from == q->subclusters;
-    bool keep = is_reusable(q, e) && (!unmap || !whole);
+    bool keep = is_reusable(q, e) && (!unmap || !whole || q->discard_no_unref);
 
     if (q->subclusters > 1) {
         uint64_t mask = bits_mask(to) & ~bits_mask(from);
@@ -306,7 +310,7 @@ static void zero_entry(Qcow2 *q, Slice *s, unsigned i, unsigned from, unsigned t
         map = whole ? 0xffffffffull << 32 : (l2_bitmap(q, s, i) | mask << 32) & ~mask;
         if (whole && !keep) {
             l2_set(q, s, i, 0, map);
-            free_entry_later(q, e);
+            free_entry_later(q, e, FREE_REQUEST);
         } else {
             l2_set(q, s, i, e, map);
         }
@@ -314,14 +318,14 @@ static void zero_entry(Qcow2 *q, Slice *s, unsigned i, unsigned from, unsigned t
     }
     l2_set(q, s, i, keep ? e | E_ZERO : q->version < 3 ? 0 : E_ZERO, 0);
     if (!keep) {
-        free_entry_later(q, e);
+        free_entry_later(q, e, FREE_REQUEST);
     }
 }
 
 /* One cluster, or a part of it in whole subclusters. */
 static int CO_FN zero_cluster(Qcow2 *q, uint64_t offset, uint64_t len, bool unmap)
 {
-    uint64_t sub_size = q->cluster_size / q->subclusters;
+    uint64_t sub_size = q->cluster_size / q->subclusters, entry;
     unsigned i, from = (offset & (q->cluster_size - 1)) / sub_size;
     bool whole = len >= q->cluster_size - (sub_size - 1);
     Slice *s;
@@ -333,7 +337,11 @@ static int CO_FN zero_cluster(Qcow2 *q, uint64_t offset, uint64_t len, bool unma
     if (!whole && l2_get(q, s, i) & E_COMPRESSED) {
         return -ENOTSUP;
     }
+    entry = l2_get(q, s, i);
     zero_entry(q, s, i, from, whole ? q->subclusters : from + len / sub_size, unmap);
+    if (unmap && whole && q->discard_no_unref && is_reusable(q, entry) && q->give_back[FREE_REQUEST]) {
+        node_discard(data_node(q), entry & E_OFFSET, q->cluster_size); /* its place stays, the host's space goes */
+    }
     return bound_frees(q);
 }
 
@@ -427,7 +435,8 @@ int CO_FN qcow2_write_zeroes(BlockNode *n, uint64_t offset, uint64_t len, IoFlag
     if (from >= to) {
         return zero_bytes(q, offset, len);
     }
-    if (offset < from) {
+    r = qcow2_bitmaps_touch(q, offset, len);
+    if (!r && offset < from) {
         r = zero_bytes(q, offset, from - offset);
     }
     if (!r && end > to) {
@@ -440,12 +449,17 @@ int CO_FN qcow2_discard(BlockNode *n, uint64_t offset, uint64_t len)
 {
     Qcow2 *q = qcow2_of(n);
     uint64_t end = offset + len, to = end == n->length ? round_up(end, q->cluster_size) : cluster_of(q, end);
+    int r = 0;
 
     offset = round_up(offset, q->cluster_size);
     if (q->version < 3 && node_backing(n)) {
         return -ENOTSUP; /* what lies below would show */
     }
-    return offset < to ? zero_range(q, offset, to, true) : 0;
+    if (offset < to) {
+        r = qcow2_bitmaps_touch(q, offset, min_of(to, n->length) - offset);
+        r = r ? r : zero_range(q, offset, to, true);
+    }
+    return r;
 }
 
 /* ---- Status ---- */

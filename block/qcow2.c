@@ -169,6 +169,7 @@ static void free_all(Qcow2 *q)
     cache_finish(&q->l2);
     cache_finish(&q->rc);
     qcow2_free_snapshots(q);
+    qcow2_free_bitmaps(q);
     g_array_free(q->freeing, TRUE);
     g_array_free(q->freed, TRUE);
     io_ranges_finish(&q->ranges);
@@ -181,12 +182,17 @@ static void free_all(Qcow2 *q)
     g_free(q->data_file_name);
 }
 
-static void apply_options(Qcow2 *q)
+static bool apply_options(Qcow2 *q, Error **errp)
 {
     const BlockdevOptionsQcow2 *o = &q->n->opts.u.qcow2;
 
     q->lazy = o->has_lazy_refcounts ? o->lazy_refcounts : q->compatible & COMPAT_LAZY;
-    q->discard_request = o->has_pass_discard_request ? o->pass_discard_request : q->n->unmap;
+    q->give_back[FREE_REQUEST] = o->has_pass_discard_request ? o->pass_discard_request : q->n->unmap;
+    q->give_back[FREE_SNAPSHOT] = !o->has_pass_discard_snapshot || o->pass_discard_snapshot;
+    q->give_back[FREE_OTHER] = o->has_pass_discard_other && o->pass_discard_other;
+    q->discard_no_unref = o->has_discard_no_unref && o->discard_no_unref;
+    return !q->discard_no_unref || q->version >= 3 ||
+           error_set(errp, "discard-no-unref is only supported since qcow2 version 3");
 }
 
 static bool CO_FN open_damaged(Qcow2 *q, Error **errp)
@@ -215,15 +221,18 @@ static bool CO_FN load(Qcow2 *q, const BlockOpen *how, Error **errp)
     if (!qcow2_read_header(q, errp) || !read_tables(q, errp) || !init_caches(q, errp) || !qcow2_read_snapshots(q, errp)) {
         return false;
     }
-    apply_options(q);
-    if (!open_data(q, how, errp) || !open_backing(q, how, errp) || !open_damaged(q, errp)) {
+    if (!apply_options(q, errp) || !open_data(q, how, errp) || !open_backing(q, how, errp) || !open_damaged(q, errp)) {
         return false;
     }
-    if (!n->read_only && q->autoclear & ~(uint64_t)AUTOCLEAR_DATA_RAW) {
-        /* We do not keep bitmaps up to date: who opens it next must see that. */
-        q->autoclear &= AUTOCLEAR_DATA_RAW;
-        q->bitmaps_stale = true;
-        if (qcow2_write_header(q)) {
+    if (!n->read_only && !q->to_repair && q->autoclear & ~(uint64_t)AUTOCLEAR_DATA_RAW) {
+        /* What we do not know we do not keep up to date: who opens it next must see that. */
+        uint64_t keep = AUTOCLEAR_DATA_RAW | (qcow2_load_bitmaps(q) ? 0 : AUTOCLEAR_BITMAPS), before = q->autoclear;
+
+        q->autoclear &= keep;
+        if (!(keep & AUTOCLEAR_BITMAPS)) {
+            qcow2_free_bitmaps(q);
+        }
+        if (q->autoclear != before && qcow2_write_header(q)) {
             return error_set(errp, "Could not update the qcow2 header");
         }
     }
@@ -280,7 +289,8 @@ static void CO_FN qcow2_close(BlockNode *n)
         int r;
 
         co_mutex_lock(&q->lock);
-        r = q->freeing->len || q->freed->len || q->rc.num_dirty || q->l2.num_dirty ? qcow2_sync(q) : 0;
+        r = qcow2_save_bitmaps(q);
+        r = r ? r : q->freeing->len || q->freed->len || q->rc.num_dirty || q->l2.num_dirty ? qcow2_sync(q) : 0;
         if (!r && q->lazy && !q->to_repair) {
             r = cache_write(q, &q->rc);
             if (!r) {

@@ -60,8 +60,12 @@ typedef struct {
     uint64_t hits, misses;
 } Cache;
 
+/* Why a cluster becomes free: whether its space is given back to the host depends on it. */
+typedef enum { FREE_REQUEST, FREE_SNAPSHOT, FREE_OTHER, FREE_REASONS } FreeReason;
+
 typedef struct {
     uint64_t offset, clusters;
+    FreeReason reason;
 } Extent;
 
 typedef struct {
@@ -76,6 +80,8 @@ typedef struct {
     uint32_t type, len;
     uint8_t *data;
 } Extension;
+
+typedef struct Bitmap Bitmap;
 
 typedef struct {
     BlockNode *n;
@@ -108,9 +114,15 @@ typedef struct {
     uint32_t snapshots_bytes;
     Snapshot *snapshots;
     unsigned num_snapshots;
+    /* ---- persistent bitmaps that follow what is written ---- */
+    Bitmap *bitmaps;
+    unsigned num_bitmaps;
+    bool bitmaps_in_use;    /* so marked on the disk */
+    uint64_t bitmap_memory;
     /* ---- the rest ---- */
     BlockChild *data;       /* "data-file"; or the file itself */
-    bool has_data_file, lazy, discard_request, discard_snapshot, discard_other, to_repair, bitmaps_stale;
+    bool has_data_file, lazy, discard_no_unref, to_repair;
+    bool give_back[FREE_REASONS];
     uint64_t unz_entry;     /* compressed entry whose data is in unz; 0: none */
     uint8_t *unz;
 } Qcow2;
@@ -158,6 +170,8 @@ int CO_FN cache_get(Qcow2 *q, Cache *c, uint64_t offset, Slice **out);
 void cache_dirty(Cache *c, Slice *s);
 /* Forgets what it has of this range: it is no table any more, or not yet. */
 void cache_drop(Cache *c, uint64_t offset, uint64_t len);
+/* All slices, changed or not. */
+void cache_forget(Cache *c);
 int CO_FN cache_write(Qcow2 *q, Cache *c);
 /* Stages 1 and 2: after it and a flush of the files, everything is on the disk. */
 int CO_FN qcow2_write_tables(Qcow2 *q);
@@ -170,6 +184,8 @@ void qcow2_l1_changed(Qcow2 *q, uint32_t index);
 int CO_FN refcount_get(Qcow2 *q, uint64_t cluster, uint64_t *count);
 /* All of [offset, offset + len) by delta; on failure nothing. */
 int CO_FN refcount_add(Qcow2 *q, uint64_t offset, uint64_t len, int delta);
+/* Count number i of the block, or slice, p. */
+void refcount_put(const Qcow2 *q, uint8_t *p, unsigned i, uint64_t count);
 int CO_FN refcount_set(Qcow2 *q, uint64_t cluster, uint64_t count);
 /* At least one and at most *clusters in a row, with count 1 now. */
 int CO_FN alloc_clusters(Qcow2 *q, uint64_t *clusters, uint64_t *offset);
@@ -178,9 +194,11 @@ int CO_FN alloc_table(Qcow2 *q, uint64_t bytes, uint64_t *offset);
 /* A place for compressed data; its clusters' counts include it. */
 int CO_FN alloc_compressed(Qcow2 *q, uint64_t bytes, uint64_t *offset);
 /* To be given back when that is safe. */
-void free_later(Qcow2 *q, uint64_t offset, uint64_t len);
+void free_later(Qcow2 *q, uint64_t offset, uint64_t len, FreeReason reason);
 /* What an L2 entry refers to. */
-void free_entry_later(Qcow2 *q, uint64_t entry);
+void free_entry_later(Qcow2 *q, uint64_t entry, FreeReason reason);
+/* The host gets the space back of each cluster of it that nobody refers to, if the options say so for this reason. */
+int CO_FN give_back(Qcow2 *q, uint64_t offset, uint64_t len, FreeReason reason);
 int CO_FN apply_frees(Qcow2 *q);
 /* After each change: what waits to be freed takes little memory. */
 int CO_FN bound_frees(Qcow2 *q);
@@ -259,6 +277,18 @@ bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp);
 bool CO_FN qcow2_make_empty(BlockNode *n, Error **errp);
 /* L1 grows to at least so many entries. */
 int CO_FN qcow2_grow_l1(Qcow2 *q, uint64_t entries);
+
+/* ---- qcow2-bitmap.c ---- */
+
+/* The extension's data, if the bitmaps are to be trusted; else NULL. */
+const uint8_t *qcow2_bitmaps_extension(const Qcow2 *q);
+/* Fails when the directory makes no sense. */
+int CO_FN qcow2_load_bitmaps(Qcow2 *q);
+void qcow2_free_bitmaps(Qcow2 *q);
+/* Before these guest bytes change. Without the lock. */
+int CO_FN qcow2_bitmaps_touch(Qcow2 *q, uint64_t offset, uint64_t len);
+/* With the lock: at the end. */
+int CO_FN qcow2_save_bitmaps(Qcow2 *q);
 
 /* ---- qcow2-check.c ---- */
 

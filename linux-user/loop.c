@@ -56,7 +56,7 @@ static void connect(UserThread *t, TcgRegion *r, uint64_t key)
     if (t->slot && tcg_slot_region(t->slot)->key.mode == r->key.mode) {
         tcg_link(t->p->cache, t->slot, r);
     }
-    tcg_remember(t->cpu, t->p->cache, r);
+    tcg_remember(t->cpu, t->p->cache, r, false);
 }
 
 /* Runs one region and what is linked to it. */

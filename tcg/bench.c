@@ -172,7 +172,7 @@ static void run(TcgCache *c, TcgContext *ctx, Cpu *cpu, Kind kind)
         if (slot) {
             tcg_link(c, slot, r);
         }
-        tcg_remember(cpu, c, r);
+        tcg_remember(cpu, c, r, false);
         why = tcg_enter(c, cpu, r);
         if (why == TCG_EXIT_LEAVE) {
             return;

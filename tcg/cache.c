@@ -5,6 +5,7 @@
  * translate at once and meet only to insert. Never writable and executable through one mapping.
  */
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,14 +34,37 @@ static void *map_anonymous(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* A view of fd at a multiple of HUGE_PAGE, or MAP_FAILED. */
+static uint8_t *map_view(int fd, size_t size, int prot)
+{
+    size_t with_room = size + HUGE_PAGE;
+    uint8_t *p = mmap(NULL, with_room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *at;
+    size_t before;
+
+    if (p == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+    before = -(uintptr_t)p & (HUGE_PAGE - 1);
+    at = mmap(p + before, size, prot, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (at == MAP_FAILED) {
+        munmap(p, with_room);
+        return MAP_FAILED;
+    }
+    if (before) {
+        munmap(p, before);
+    }
+    munmap(at + size, HUGE_PAGE - before);
+    return at;
+}
+
 /* Memory for code, twice: written through *rw, run through *rx. Without a descriptor: a program would see it among its own. */
 static bool map_code(TcgCache *c, Error **errp)
 {
     int fd = memfd_create("translated-code", MFD_CLOEXEC);
 
     if (fd >= 0 && ftruncate(fd, (off_t)c->code_size) == 0) {
-        c->rw = mmap(NULL, c->code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        c->rx = mmap(NULL, c->code_size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+        c->rw = map_view(fd, c->code_size, PROT_READ | PROT_WRITE);
+        c->rx = map_view(fd, c->code_size, PROT_READ | PROT_EXEC);
     }
     if (!c->rw || c->rw == MAP_FAILED || c->rx == MAP_FAILED) {
         error_set_errno(errp, errno, "code buffer of %zu bytes", c->code_size);
@@ -177,6 +201,23 @@ static void insert(TcgCache *c, TcgRegion *r)
     __atomic_store_n(bucket, r, __ATOMIC_RELEASE);
 }
 
+/*
+ * A machine's kernel fills tens of MiB of code: by pages of 4 KiB each would fault twice, in either view. Not for the first pages: many
+ * machines never get further. Only speed: hosts that do not know the request (Linux before 6.1) or have no such page go on with small ones.
+ */
+static void use_huge_page(TcgCache *c, uint32_t chunk)
+{
+    size_t at = (size_t)chunk * CHUNK_CODE;
+
+    if (c->config.user || at == 0 || at % HUGE_PAGE || at + HUGE_PAGE > c->code_size) {
+        return;
+    }
+    *(volatile uint8_t *)(c->rw + at) = 0; /* where no page is yet there is nothing to collapse */
+    if (madvise(c->rw + at, HUGE_PAGE, MADV_COLLAPSE) == 0) {
+        madvise(c->rx + at, HUGE_PAGE, MADV_COLLAPSE);
+    }
+}
+
 /* A fresh chunk for ctx; false when the buffer is full. */
 static bool take_chunk(TcgContext *ctx)
 {
@@ -188,6 +229,7 @@ static bool take_chunk(TcgContext *ctx)
         ctx->chunk = NULL;
         return false;
     }
+    use_huge_page(c, n);
     ctx->chunk = &c->chunks[n];
     return true;
 }
@@ -477,17 +519,27 @@ static void unlink_incoming(TcgCache *c, TcgRegion *r)
     }
 }
 
-void tcg_remember(void *state, TcgCache *c, const TcgRegion *r)
+/* Entry n of the jump table is about to be filled. */
+static void note_entry(TcgRuntime *rt, uint32_t n, bool global)
+{
+    uint64_t bit = 1ull << n % 64;
+
+    rt->in_use[n / 64 / 64] |= 1ull << n / 64 % 64;
+    if (!global && !(rt->passing[n / 64] & bit)) {
+        rt->passing[n / 64] |= bit;
+        if (rt->num_passing < TCG_PASSING) {
+            rt->passing_list[rt->num_passing] = (uint16_t)n;
+        }
+        rt->num_passing++;
+    }
+}
+
+void tcg_remember(void *state, TcgCache *c, const TcgRegion *r, bool global)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
     uint32_t n = r->key.pc & (TCG_JUMP_TABLE - 1), *e = &rt->jump_table[n];
 
-    if (__atomic_load_n(e, __ATOMIC_RELAXED) == 0) {
-        if (rt->num_remembered < TCG_REMEMBERED) {
-            rt->remembered[rt->num_remembered] = (uint16_t)n;
-        }
-        rt->num_remembered++;
-    }
+    note_entry(rt, n, global);
     __atomic_store_n(&rt->kept[n], (TcgRegion *)r, __ATOMIC_RELAXED);
     __atomic_store_n(e, (uint32_t)(r->checked - c->rx), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&r->valid, __ATOMIC_SEQ_CST)) {

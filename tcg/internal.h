@@ -12,6 +12,7 @@
 enum {
     CHUNK_CODE = 128 << 10,    /* code of one thread's regions, one after the other */
     CHUNK_META = 256 << 10,    /* their TcgRegion, slots and maps from below, pointers from above */
+    HUGE_PAGE = 2 << 20,
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 14,
     MAX_STATES = 4096,

@@ -174,6 +174,7 @@ typedef struct {
     Cpu *cpu;
     uint64_t stack[4096];
     unsigned translated, flushes, entered;
+    bool global;           /* what run_system() remembers is */
     bool stop; /* atomic */
 } Machine;
 
@@ -228,7 +229,7 @@ static TcgExitReason run(Machine *m, const void *start)
         if (slot) {
             tcg_link(m->cache, slot, r);
         }
-        tcg_remember(cpu, m->cache, r);
+        tcg_remember(cpu, m->cache, r, false);
         why = tcg_enter(m->cache, cpu, r);
         slot = why == TCG_EXIT_LINK ? cpu->rt.exit_slot : NULL;
         pc = cpu->rt.exit_pc;
@@ -531,7 +532,7 @@ static TcgExitReason run_system(Machine *m, const void *start, uint32_t mode)
             g_assert_cmpint(tcg_translate(m->ctx, &key, front_end, NULL, &r), ==, TCG_TRANSLATED);
             m->translated++;
         }
-        tcg_remember(cpu, m->cache, r);
+        tcg_remember(cpu, m->cache, r, m->global);
         m->entered++;
         why = tcg_enter(m->cache, cpu, r);
         pc = cpu->rt.exit_pc;
@@ -544,6 +545,14 @@ static TcgExitReason run_system(Machine *m, const void *start, uint32_t mode)
     }
 }
 
+/* How often the loop entered a region, in mode 8. */
+static unsigned entered_by(Machine *m, const ToyInsn *code)
+{
+    m->entered = 0;
+    g_assert_cmpint(run_system(m, code, 8), ==, TCG_EXIT_RAISE);
+    return m->entered;
+}
+
 static void test_system(void)
 {
     static const ToyInsn code[] = {
@@ -554,6 +563,7 @@ static void test_system(void)
     };
     TcgConfig config = { .guest = &guest, .check_key = true, .verify = true };
     TcgTlbEntry tlb[16];
+    unsigned all;
     Machine *m = g_new0(Machine, 1);
 
     m->cache = tcg_cache_new(&config, &error_abort);
@@ -586,9 +596,22 @@ static void test_system(void)
     g_assert_cmpint(run_system(m, code, 8), ==, TCG_EXIT_RAISE);
     g_assert_cmpuint(m->translated, >, 1);
     tcg_forget(m->cache, m->cpu);
-    m->entered = 0;
-    g_assert_cmpint(run_system(m, code, 8), ==, TCG_EXIT_RAISE);
-    g_assert_cmpuint(m->entered, >, 2);
+    g_assert_cmpuint(entered_by(m, code), >, 2);
+    /* An address space takes what was remembered in it, not what is global; all is all. */
+    all = entered_by(m, code);
+    g_assert_cmpuint(all, ==, 1);
+    tcg_forget_space(m->cache, m->cpu);
+    all = entered_by(m, code);
+    g_assert_cmpuint(all, >, 2);
+    tcg_forget(m->cache, m->cpu);
+    m->global = true;
+    g_assert_cmpuint(entered_by(m, code), ==, all);
+    tcg_forget_space(m->cache, m->cpu);
+    g_assert_cmpuint(entered_by(m, code), ==, 1);
+    m->global = false;
+    g_assert_cmpuint(entered_by(m, code), ==, 1); /* the first now goes again */
+    tcg_forget(m->cache, m->cpu);
+    g_assert_cmpuint(entered_by(m, code), ==, all);
     machine_finish(m, false);
     g_free(m);
 }

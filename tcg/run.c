@@ -34,21 +34,49 @@ void tcg_forget_returns(TcgCache *c, void *state)
     fill(tcg_runtime(c, state)->returns, (uintptr_t)c->thunks.lookup, TCG_RETURNS);
 }
 
+/* Atomic for removers of regions on other threads. */
+static void forget_entry(TcgRuntime *rt, uint32_t n)
+{
+    __atomic_store_n(&rt->jump_table[n], 0, __ATOMIC_RELAXED);
+}
+
+/* Entries 64 * block on, those whose bit is set. */
+static void forget_entries(TcgRuntime *rt, uint32_t block, uint64_t bits)
+{
+    for (; bits; bits &= bits - 1) {
+        forget_entry(rt, block * 64 + (uint32_t)__builtin_ctzll(bits));
+    }
+}
+
+void tcg_forget_space(TcgCache *c, void *state)
+{
+    TcgRuntime *rt = tcg_runtime(c, state);
+
+    if (rt->num_passing > TCG_PASSING) {
+        for (uint32_t n = 0; n < TCG_JUMP_TABLE / 64; n++) {
+            forget_entries(rt, n, rt->passing[n]);
+            rt->passing[n] = 0;
+        }
+    } else {
+        for (uint32_t n = 0; n < rt->num_passing; n++) {
+            forget_entry(rt, rt->passing_list[n]);
+            rt->passing[rt->passing_list[n] / 64] = 0; /* all its others are in the list too */
+        }
+    }
+    rt->num_passing = 0;
+    tcg_forget_returns(c, state);
+}
+
 void tcg_forget(TcgCache *c, void *state)
 {
     TcgRuntime *rt = tcg_runtime(c, state);
 
-    /* Atomic for removers of regions on other threads. */
-    if (rt->num_remembered > TCG_REMEMBERED) {
-        for (unsigned n = 0; n < TCG_JUMP_TABLE; n++) {
-            __atomic_store_n(&rt->jump_table[n], 0, __ATOMIC_RELAXED);
+    for (uint32_t n = 0; n < TCG_JUMP_TABLE / 64 / 64; n++) {
+        for (; rt->in_use[n]; rt->in_use[n] &= rt->in_use[n] - 1) {
+            forget_entries(rt, n * 64 + (uint32_t)__builtin_ctzll(rt->in_use[n]), UINT64_MAX);
         }
     }
-    for (uint32_t n = 0; n < rt->num_remembered && n < TCG_REMEMBERED; n++) {
-        __atomic_store_n(&rt->jump_table[rt->remembered[n]], 0, __ATOMIC_RELAXED);
-    }
-    rt->num_remembered = 0;
-    tcg_forget_returns(c, state);
+    tcg_forget_space(c, state);
 }
 
 void *tcg_state_new(TcgCache *c, Error **errp)

@@ -15,7 +15,7 @@
  *         if (last_slot) {
  *             tcg_link(cache, last_slot, r);
  *         }
- *         tcg_remember(cpu, r);                       // for exit_ind
+ *         tcg_remember(cpu, cache, r, false);         // for exit_ind
  *         switch (tcg_enter(cpu, r)) {
  *         case TCG_EXIT_LINK: last_slot = rt->exit_slot; cpu->pc = rt->exit_pc; ...
  *
@@ -59,7 +59,7 @@ enum {
     TCG_ACCESS_MMU_SHIFT = 8,
 };
 
-enum { TCG_RETURNS = 256, TCG_JUMP_TABLE = 1 << 16, TCG_REMEMBERED = 256 };
+enum { TCG_RETURNS = 256, TCG_JUMP_TABLE = 1 << 16, TCG_PASSING = 256 };
 
 typedef struct TcgRuntime {
     void *self;               /* the state */
@@ -96,9 +96,13 @@ typedef struct TcgRuntime {
      */
     const uint8_t *(*lookup)(void *state, uint64_t pc);
 
-    /* Entries of jump_table in use, for tcg_forget(); more than TCG_REMEMBERED: all. */
-    uint32_t num_remembered;
-    uint16_t remembered[TCG_REMEMBERED];
+    /*
+     * For forgetting. Entries of jump_table that go with the address space: `passing` by bits and, the first of them, by a list;
+     * num_passing may be more. And which blocks of 64 entries may have any in use, by bits.
+     */
+    uint32_t num_passing;
+    uint16_t passing_list[TCG_PASSING];
+    uint64_t passing[TCG_JUMP_TABLE / 64], in_use[TCG_JUMP_TABLE / 64 / 64];
 
     uint8_t bounce[64] __attribute__((aligned(64)));
     TcgTlb tlb[TCG_MMU_INDEXES];
@@ -196,14 +200,17 @@ void tcg_link(TcgCache *c, TcgSlot *slot, TcgRegion *r);
  */
 void tcg_link_through(TcgCache *c, TcgSlot *slot);
 
-/* exit_ind finds r by its pc from now on. */
-void tcg_remember(void *state, TcgCache *c, const TcgRegion *r);
+/* exit_ind finds r by its pc from now on. global: in every address space. */
+void tcg_remember(void *state, TcgCache *c, const TcgRegion *r, bool global);
 
 /* The valid region that was remembered last for a pc with these low bits, or NULL: whether it is still right is the caller's to know. */
 TcgRegion *tcg_kept(void *state, TcgCache *c, uint64_t pc);
 
-/* Forgets all that tcg_remember() said, and predicted returns: the address space has changed. Cheap. */
+/* Forgets all that tcg_remember() said, and predicted returns. Cheap. */
 void tcg_forget(TcgCache *c, void *state);
+
+/* The address space is another: forgets predicted returns, and what was not said to be global. Cheaper. */
+void tcg_forget_space(TcgCache *c, void *state);
 
 /* Forgets the predicted returns only: the mode has changed. */
 void tcg_forget_returns(TcgCache *c, void *state);

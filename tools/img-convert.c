@@ -17,15 +17,15 @@ typedef struct {
     unsigned num;
     Image to;
     BlockNode *base;     /* what lies below the result: not copied */
-    bool compressed, zero_already;
+    bool compressed, zero_already, in_order;
     uint64_t length, unit, piece, min_sparse; /* unit: cluster of the target; piece: what is compressed at once */
     /* ---- shared by the copiers ---- */
-    uint64_t next, done;
+    uint64_t next, done, written; /* written: all before it, when in_order */
     unsigned running;
     int error;
     bool reading;        /* what failed */
     uint64_t error_at;
-    CoQueue ended;
+    CoQueue ended, turn;
     double told;
 } Convert;
 
@@ -141,10 +141,21 @@ static int CO_FN write_data(Convert *c, const Piece *p, const uint8_t *buf)
     return r;
 }
 
+/* Pieces reach the target in its order, unless -W. Compressed ones need not: where they lie is the format's affair. */
+static void CO_FN wait_for_turn(Convert *c, const Piece *p)
+{
+    while (c->in_order && c->written != p->at && !c->error) {
+        co_queue_wait(&c->turn, NULL);
+    }
+}
+
 static int CO_FN copy_piece(Convert *c, const Piece *p, uint8_t *buf)
 {
     int r;
 
+    if (p->skip || p->zero) {
+        wait_for_turn(c, p);
+    }
     if (p->skip) {
         return 0;
     }
@@ -156,7 +167,8 @@ static int CO_FN copy_piece(Convert *c, const Piece *p, uint8_t *buf)
         c->reading = true;
         return r;
     }
-    return write_data(c, p, buf);
+    wait_for_turn(c, p);
+    return c->error ? 0 : write_data(c, p, buf);
 }
 
 static void CO_FN copier(void *opaque)
@@ -174,6 +186,8 @@ static void CO_FN copier(void *opaque)
             c->error_at = p.at;
         }
         c->done += p.len;
+        c->written = p.at + p.len;
+        co_queue_all(&c->turn);
         if (c->done >= c->told + c->length / 1000.0) {
             c->told = c->done;
             img_progress(c->img, 100.0 * c->done / c->length);
@@ -195,6 +209,8 @@ static bool CO_FN copy(Convert *c, Error **errp)
         return error_set(errp, "Invalid number of coroutines. Allowed number of coroutines is between 1 and %d", MAX_COPIERS);
     }
     co_queue_init(&c->ended);
+    co_queue_init(&c->turn);
+    c->in_order = !given(c->img, 'W') && !c->compressed;
     c->running = threads; /* where nothing is (de)compressed nothing waits, and the first does all */
     img_progress(c->img, 0);
     for (unsigned i = c->running; i > 0; i--) {
@@ -204,6 +220,7 @@ static bool CO_FN copy(Convert *c, Error **errp)
         co_queue_wait(&c->ended, NULL);
     }
     co_queue_finish(&c->ended);
+    co_queue_finish(&c->turn);
     if (c->error) {
         return error_set(errp, "error while %s at byte %" PRIu64 ": %s", c->reading ? "reading" : "writing", c->error_at,
                          strerror(-c->error));

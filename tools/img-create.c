@@ -194,12 +194,9 @@ static bool CO_FN look_below(Img *img, const char *name, BlockCreate *c, bool ne
     g_autofree char *path = block_path_beside(name, c->backing_file);
     BlockNode *n;
 
-    if (given(img, 'u') && !need_size) {
-        return true;
-    }
     n = block_open_file(img->ctx, path, c->backing_fmt, &(BlockOpen){.read_only = true}, errp);
     if (!n) {
-        return error_prepend(errp, "Could not open '%s': ", path);
+        return false;
     }
     if (need_size) {
         c->size = round_up(node_length(n), 512);
@@ -232,10 +229,10 @@ static bool CO_FN create(Img *img, const char *format, ImgCreate *c, Error **err
     if (c->c.backing_file && !strcmp(format, "raw")) {
         return error_set(errp, "%s: Backing file not supported for file format 'raw'", name);
     }
-    if (c->c.backing_file && !look_below(img, name, &c->c, !c->has_size, errp)) {
+    if (c->c.backing_file && !given(img, 'u') && !look_below(img, name, &c->c, !c->has_size, errp)) {
         return error_prepend(errp, "%s: ", name);
     }
-    if (!c->has_size && !c->c.backing_file) {
+    if (!c->has_size && (!c->c.backing_file || given(img, 'u'))) {
         return error_set(errp, "%s: Image creation needs a size parameter", name);
     }
     if (c->c.size > BLOCK_MAX_LENGTH) {

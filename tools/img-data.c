@@ -347,30 +347,56 @@ int CO_FN img_commit(Img *img)
 typedef struct {
     BlockNode *n;
     uint64_t left, at, size, step, length, flush_every, until_flush;
-    bool write;
+    bool write, drain;
     uint8_t *buf;
-    unsigned running;
+    unsigned running, in_flight;
+    bool flushing;          /* nobody begins a request until it is done */
     int error;
-    CoQueue ended;
+    CoQueue ended, moved;   /* moved: in_flight or flushing */
 } Bench;
+
+/* Behind all requests that are under way, unless --no-drain. */
+static int CO_FN bench_flush(Bench *b)
+{
+    int r;
+
+    b->flushing = b->drain;
+    while (b->flushing && b->in_flight) {
+        co_queue_wait(&b->moved, NULL);
+    }
+    r = node_flush(b->n);
+    b->flushing = false;
+    co_queue_all(&b->moved);
+    return r;
+}
 
 static void CO_FN bench_worker(void *opaque)
 {
     Bench *b = opaque;
 
-    while (!b->error && b->left > 0) {
-        uint64_t at = b->at;
+    for (;;) {
+        uint64_t at;
         int r;
 
+        while (b->flushing) {
+            co_queue_wait(&b->moved, NULL);
+        }
+        if (b->error || !b->left) {
+            break;
+        }
+        at = b->at;
+        b->in_flight++;
         b->left--;
         b->at += b->step;
         if (b->at + b->size > b->length) {
             b->at = 0;
         }
         r = b->write ? node_pwrite(b->n, at, b->buf, b->size) : node_pread(b->n, at, b->buf, b->size);
+        b->in_flight--;
+        co_queue_all(&b->moved);
         if (!r && b->flush_every && --b->until_flush == 0) {
             b->until_flush = b->flush_every;
-            r = node_flush(b->n);
+            r = bench_flush(b);
         }
         b->error = r ? r : b->error;
     }
@@ -383,6 +409,7 @@ static double CO_FN run_bench(Bench *b, unsigned depth)
     struct timespec from, to;
 
     co_queue_init(&b->ended);
+    co_queue_init(&b->moved);
     clock_gettime(CLOCK_MONOTONIC, &from);
     b->running = depth;
     for (unsigned i = 0; i < depth; i++) {
@@ -393,6 +420,7 @@ static double CO_FN run_bench(Bench *b, unsigned depth)
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
     co_queue_finish(&b->ended);
+    co_queue_finish(&b->moved);
     return to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
@@ -416,6 +444,13 @@ static bool parse_bench(Img *img, Bench *b, uint64_t *depth, uint64_t *pattern, 
     b->step = b->step ? b->step : b->size;
     b->until_flush = b->flush_every;
     b->write = given(img, 'w');
+    b->drain = !given(img, OPT_NO_DRAIN);
+    if (b->flush_every && !b->write) {
+        return error_set(errp, "--flush-interval is only available in write tests");
+    }
+    if (b->flush_every && b->flush_every < *depth) {
+        return error_set(errp, "Flush interval can't be smaller than depth");
+    }
     return (b->size && *depth) || error_set(errp, "Invalid buffer size or queue depth: 0");
 }
 
@@ -446,6 +481,9 @@ int CO_FN img_bench(Img *img)
     if (!given(img, 'q')) {
         printf("Sending %" PRIu64 " %s requests, %" PRIu64 " bytes each, %" PRIu64 " in parallel (starting at offset %" PRIu64
                ", step size %" PRIu64 ")\n", b.left, b.write ? "write" : "read", b.size, depth, b.at, b.step);
+        if (b.flush_every) {
+            printf("Sending flush every %" PRIu64 " requests\n", b.flush_every);
+        }
         fflush(stdout);
     }
     seconds = run_bench(&b, depth);

@@ -149,10 +149,7 @@ bool CO_FN img_open_opts(Img *img, const char *text, const BlockOpen *how, unsig
         j = qkeyval_to_json(&kv, &qtype_BlockdevOptions, errp);
     }
     qkeyval_finish(&kv);
-    if (j && !json_object_object_get_ex(j, "driver", NULL)) {
-        qjson_add(j, "driver", json_object_new_string("raw"));
-    }
-    n = j ? block_open_json(img->ctx, j, true, how, errp) : NULL;
+    n = j ? block_open_loose(img->ctx, j, true, how, errp) : NULL;
     json_object_put(j);
     return use_image(n, perm, out, errp) || error_prepend(errp, "Could not open '%s': ", text);
 }

@@ -268,6 +268,7 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
     if (!tlb_lookup(t, at->pc, TCG_EXEC, at->fetch_mmu, &info)) {
         t->arch->raise_fault(t->v);
     }
+    t->found_global = info->global;
     if (info->ram == RAM_ADDR_INVALID) {
         key.phys = (1ull << 62) + ((uint64_t)atomic_fetch_add(&t->accel->uncached, 1) << 12); /* never found again */
     } else {
@@ -286,12 +287,16 @@ TcgRegion *region_find(TcgVcpu *t, const TcgPoint *at)
     return translate(t, &key);
 }
 
-/* The page of RAM behind an address of code; RAM_ADDR_INVALID: none, or it faults. */
-static ram_addr code_ram(TcgVcpu *t, vaddr pc)
+/* The page of RAM behind an address of code, and whether it is global; RAM_ADDR_INVALID: none, or it faults. */
+static ram_addr code_ram(TcgVcpu *t, vaddr pc, bool *global)
 {
     TlbInfo *info;
 
-    return tlb_lookup(t, pc, TCG_EXEC, t->run_mmu, &info) ? info->ram : RAM_ADDR_INVALID;
+    if (!tlb_lookup(t, pc, TCG_EXEC, t->run_mmu, &info)) {
+        return RAM_ADDR_INVALID;
+    }
+    *global = info->global;
+    return info->ram;
 }
 
 /*
@@ -305,8 +310,9 @@ const uint8_t *region_lookup(void *state, uint64_t pc)
     TcgRegion *r = tcg_kept(state, cache, pc);
     TcgKey key = { .pc = pc, .mode = t->rt->key };
     ram_addr page;
+    bool global;
 
-    if (t->in_one || key.mode == NO_MODE || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc)) == RAM_ADDR_INVALID) {
+    if (t->in_one || key.mode == NO_MODE || log_enabled(LOG_NOCHAIN) || (page = code_ram(t, pc, &global)) == RAM_ADDR_INVALID) {
         return NULL;
     }
     key.phys = page | (pc & ~t->page_mask);
@@ -317,7 +323,7 @@ const uint8_t *region_lookup(void *state, uint64_t pc)
         return NULL;
     }
     tcg_count(&t->counts.found_again);
-    tcg_remember(state, cache, r);
+    tcg_remember(state, cache, r, global);
     return r->entry;
 }
 
@@ -339,11 +345,17 @@ void region_connect(TcgVcpu *t, TcgRegion *r, const TcgPoint *at)
             tcg_link_through(t->accel->cache, slot);
         }
     }
-    tcg_remember(t->v->state, t->accel->cache, r);
+    tcg_remember(t->v->state, t->accel->cache, r, t->found_global);
 }
 
 void regions_forget(TcgVcpu *t)
 {
     tcg_forget(t->accel->cache, t->v->state);
+    t->slot = NULL;
+}
+
+void regions_forget_space(TcgVcpu *t)
+{
+    tcg_forget_space(t->accel->cache, t->v->state);
     t->slot = NULL;
 }

@@ -173,6 +173,7 @@ typedef struct TcgVcpu {
     hwaddr fetched_phys[2];
     vaddr fetch_page;
     uint8_t fetch_mmu;
+    bool found_global;         /* the page of what region_find found last is global */
     bool uncached;
     struct {
         ram_addr ram;
@@ -257,5 +258,7 @@ const uint8_t *region_lookup(void *state, uint64_t pc);
 void region_connect(TcgVcpu *, TcgRegion *r, const TcgPoint *);
 /* The address space or mode has changed: nothing found by address alone is right any more. */
 void regions_forget(TcgVcpu *);
+/* Another address space: global pages stay. */
+void regions_forget_space(TcgVcpu *);
 
 #endif

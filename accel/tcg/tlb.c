@@ -301,7 +301,7 @@ void tcg_tlb_space(Vcpu *v, uint64_t id)
     s->stale = false;
     s->last = ++t->num_loads;
     mutex_unlock(&t->tlb_lock);
-    regions_forget(t);
+    regions_forget_space(t);
 }
 
 static uint32_t index_of(const TcgVcpu *t, const TcgTlb *tlb, vaddr addr)

@@ -149,8 +149,6 @@ static void apic_reset(Object *o, ObjectResetKind kind)
     s->st.apic_id &= 0xff;
     if (s->vcpu->index == 0) {
         s->st.base |= BASE_BSP;
-        /* Firmware finds virtual wire mode set up on the boot processor: its first interrupts come from the 8259A. */
-        s->st.lvt[LVT_LINT0] = APIC_EXTINT << LVT_MODE_SHIFT;
     }
 }
 

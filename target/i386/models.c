@@ -154,6 +154,12 @@ static bool is_amd(const X86Cpu *c)
     return memcmp(c->model->vendor, "AuthenticAMD", 12) == 0 || memcmp(c->model->vendor, "HygonGenuine", 12) == 0;
 }
 
+/* MSR 8Bh as QEMU's processors have it: SDM vol. 3, 9.11.7.1 (the upper half); APM vol. 2, patch level (the lower). */
+uint64_t x86_microcode(const X86Cpu *c)
+{
+    return memcmp(c->model->vendor, "AuthenticAMD", 12) == 0 ? 0x1000065 : 1ull << 32;
+}
+
 static uint32_t package(const X86Cpu *c)
 {
     return c->topology_threads * c->topology_cores;

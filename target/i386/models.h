@@ -14,6 +14,9 @@ typedef struct X86CpuModel {
 } X86CpuModel;
 
 const X86CpuModel *x86_model_find(const char *name); /* NULL: there is none */
+
+/* MSR 8Bh, the number of the microcode. */
+uint64_t x86_microcode(const X86Cpu *c);
 extern const X86CpuModel x86_models[];
 extern const unsigned x86_num_models;
 

@@ -241,6 +241,7 @@ start:
     CHECK64 $STACK0,rec_new_rsp
     UFAULT64 EXC_GP, 0, cli
     UFAULT64 EXC_GP, 0, hlt
+    UFAULT64 EXC_GP, 0, rdpmc    # CR4.PCE = 0
     UFAULT64 EXC_GP, 0x42*8+2, int $0x42
     PTE64 0, PAGE+3
     UFAULT64 EXC_PF, 5, mov V,%eax
@@ -321,6 +322,25 @@ start:
     mov %cr4,%rax
     and $~0x20,%eax
     FAULT64 EXC_GP, 0, mov %rax,%cr4   # CR4.PAE = 0 in IA-32e mode
+    CASE64 0x304                 # 9.11.7.1: a write of 0 does not stay; model max is AMD's
+    SETMSR 0x8b, 0
+    mov $1,%eax
+    cpuid
+    mov $0x8b,%ecx
+    rdmsr
+    cmp $0x1000065,%eax
+    jne fail64
+    CASE64 0x305                 # vol. 2, RDPMC: CPUID(0AH) shows no counter, whoever asks
+    xor %ecx,%ecx
+    FAULT64 EXC_GP, 0, rdpmc
+    mov %cr4,%rax
+    or $0x100,%eax
+    mov %rax,%cr4
+    xor %ecx,%ecx
+    UFAULT64 EXC_GP, 0, rdpmc
+    mov %cr4,%rax
+    and $~0x100,%eax
+    mov %rax,%cr4
 
     CASE64 0x400                 # compatibility mode: 32-bit code in ring 3 and its exceptions
     movq $99f,resume

@@ -55,7 +55,6 @@ KNOWN = [  # (sign, pattern, reason)
     ("+-", r"proc-iomem 000c[a-f]\w+-000\w+ : Adapter ROM", "the option ROM that loads the kernel is our own"),
     ("+-", r"acpi (?:FACP|facp) 000[02]0 .*", "checksum and address of the DSDT"),
     ("-", r"mtrr: ", "there INIT clears the MTRRs of the other CPUs; by SDM vol. 3, table 10-1, it does not"),
-    ("-", r"proc-cpuinfo microcode", "MSR 8Bh reads as 0"),
 ]
 
 

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 
+#include "target/i386/models.h"
 #include "target/i386/sys-helpers.h"
 #include "target/i386/sys/sys.h"
 #include "util/log.h"
@@ -44,7 +45,6 @@ static uint64_t *plain_field(X86Cpu *c, uint32_t index)
     case MSR_MISC_ENABLE: return &st->misc_enable;
     case MSR_FEATURE_CONTROL: return &st->feature_control;
     case MSR_DEBUGCTL: return &st->debugctl;
-    case MSR_BIOS_SIGN_ID: return &st->bios_sign;
     case MSR_MCG_STATUS: return &st->mcg_status;
     case MSR_MCG_CTL: return &st->mcg_ctl;
     default: return NULL;
@@ -199,6 +199,7 @@ static uint64_t read_other(X86Cpu *c, uint32_t index)
     case MSR_MTRRCAP: return 0x500 | MTRR_PAIRS; /* fixed ranges, write-combining */
     case MSR_MTRR_DEF_TYPE: return c->st.mtrr_def_type;
     case MSR_MCG_CAP: return mcg_cap(c);
+    case MSR_BIOS_SIGN_ID: return x86_microcode(c);
     case MSR_PERF_STATUS: return 1000ull | 0x8ull << 40; /* as QEMU's: tells the multiplier */
     case MSR_SMBASE:
         if (!c->st.smm) {
@@ -285,6 +286,7 @@ static void write_other(X86Cpu *c, uint32_t index, uint64_t v)
     case MSR_SMBASE:
         gp(c); /* read-only */
     case MSR_BIOS_UPDT_TRIG: /* microcode: taken, without effect */
+    case MSR_BIOS_SIGN_ID:   /* vol. 3, 9.11.7.1: software writes 0, then CPUID puts the number back */
     case MSR_P5_MC_ADDR:
     case MSR_P5_MC_TYPE:
         break;
