@@ -179,6 +179,7 @@ typedef struct {
     uint32_t runtime_offset;   /* TcgRuntime (tcg/runtime.h) inside the state */
     bool big_endian;           /* of guest memory */
     uint8_t page_bits;         /* smallest page */
+    bool narrow_vectors;       /* none is wider than 16 bytes: regions with others are refused, the rest of a slot is not looked at */
 } TcgGuest;
 
 enum {

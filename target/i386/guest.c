@@ -26,6 +26,7 @@ const TcgGuest x86_tcg_guest = {
     .spill_offset = G_CPU(spill),
     .runtime_offset = G_CPU(rt),
     .page_bits = 12,
+    .narrow_vectors = true, /* until there is AVX */
 };
 
 /* Bodies are C that may do anything: vector registers are saved around all of them, so that they may raise anywhere too. */

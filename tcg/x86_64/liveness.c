@@ -225,6 +225,9 @@ void x86_scan(X86Emit *e)
         memcpy(&e->val[4 * n], fresh, sizeof(fresh));
         e->narrow = e->narrow && !wide_vector(&r->insns[n]);
     }
+    if (e->guest->narrow_vectors && !e->narrow) {
+        x86_fail(e, TCG_EMIT_UNSUPPORTED, "a wide vector of a guest that has none");
+    }
     memset(e->skip, 0, r->num_insns);
     memset(s.next_set, 0xff, sizeof(s.next_set[0]) * e->guest->num_globals);
     memset(s.next_get, 0xff, sizeof(s.next_get[0]) * e->guest->num_globals);

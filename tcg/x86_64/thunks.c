@@ -36,21 +36,30 @@ static void homes(Thunk *k, bool store, uint32_t which)
     }
 }
 
+/*
+ * A load or store of a whole register. Of a guest without wide vectors 16 bytes, and what is above is cleared:
+ * after a load of 32 the CPU (Zen) no longer knows that they are 0, and each legacy move waits for the old value of its destination.
+ */
+static void whole_vector(Thunk *k, bool store, unsigned reg, const X86Mem *m)
+{
+    uint32_t op = (store ? 0x11 : 0x10) | X_0F;
+
+    if (x86_host_features() & HOST_AVX) {
+        x86_vex_rm(k->a, op | (k->e->guest->narrow_vectors ? 0 : X_L), reg & 15, NO_REG, m);
+    } else {
+        x86_rm(k->a, op, W32, reg & 15, m);
+    }
+}
+
 static void vectors(Thunk *k, bool store)
 {
-    bool avx = x86_host_features() & HOST_AVX;
     X86Mem saved = RT(k->e, vectors_saved);
 
     for (unsigned r = XMM0; r < 32; r++) {
         uint8_t g = k->e->global_of[r];
         if (g != NO_GLOBAL) {
             X86Mem m = x86_state(k->e->guest->globals[g].offset);
-            uint32_t op = (store ? 0x11 : 0x10) | X_0F;
-            if (avx) {
-                x86_vex_rm(k->a, op | X_L, r & 15, NO_REG, &m);
-            } else {
-                x86_rm(k->a, op, W32, r & 15, &m);
-            }
+            whole_vector(k, store, r, &m);
         }
     }
     x86_rm(k->a, 0xc6, W8, 0, &saved);
@@ -304,7 +313,6 @@ static void make_saves(Thunk *k)
  */
 static int scratch_frame(Thunk *k, bool store, bool size_only, uint32_t results)
 {
-    bool avx = x86_host_features() & HOST_AVX;
     uint32_t set = k->e->scratch & (caller_saved | 0xffff0000u) & ~results;
     X86Mem m = { .base = RSP, .index = NO_REG };
 
@@ -314,10 +322,8 @@ static int scratch_frame(Thunk *k, bool store, bool size_only, uint32_t results)
         }
         if (r < XMM0 && !size_only) {
             x86_rm(k->a, store ? 0x89 : 0x8b, W64, r, &m);
-        } else if (avx && !size_only) {
-            x86_vex_rm(k->a, (store ? 0x11 : 0x10) | X_0F | X_L, r & 15, NO_REG, &m);
         } else if (!size_only) {
-            x86_rm(k->a, (store ? 0x11 : 0x10) | X_0F, W32, r & 15, &m);
+            whole_vector(k, store, r, &m);
         }
         m.disp += r < XMM0 ? 8 : 32;
     }

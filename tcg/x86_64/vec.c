@@ -278,7 +278,7 @@ static void vec_memory(X86Emit *e, bool store, unsigned reg, const X86Mem *m)
     uint32_t op = (store ? 0x11 : 0x10) | X_0F;
 
     if (have_avx()) {
-        x86_vex_rm(&e->a, op | X_L, reg & 15, NO_REG, m);
+        x86_vex_rm(&e->a, op | (e->guest->narrow_vectors ? 0 : X_L), reg & 15, NO_REG, m);
     } else {
         x86_rm(&e->a, op, W32, reg & 15, m);
     }
