@@ -57,6 +57,7 @@ typedef struct {
     bool text;                   /* leaves of options may be text as on the command line */
     bool writethrough;
     bool drive;                  /* used from now on: its locks are taken */
+    bool snapshot;               /* what is written goes to a temporary image above it, gone at the end */
 } BlockdevNew;
 /* In the tree and open; borrowed. */
 BlockDev *blockdev_new(BlockContext *, const char *id, const BlockdevNew *, Error **errp);

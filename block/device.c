@@ -191,8 +191,12 @@ static void CO_FN do_open(void *opaque)
 {
     Call *c = opaque;
 
-    c->node = c->how->options ? block_open_json(c->ctx, c->how->options, c->how->text, &(BlockOpen){0}, c->errp)
-                              : block_open_file(c->ctx, c->how->filename, c->how->format, c->how->how, c->errp);
+    if (c->how->snapshot) {
+        c->node = block_open_temporary(c->ctx, c->how->filename, c->how->format, c->how->how, c->errp);
+    } else {
+        c->node = c->how->options ? block_open_json(c->ctx, c->how->options, c->how->text, &(BlockOpen){0}, c->errp)
+                                  : block_open_file(c->ctx, c->how->filename, c->how->format, c->how->how, c->errp);
+    }
 }
 
 static void CO_FN do_unref(void *opaque)

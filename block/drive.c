@@ -56,11 +56,17 @@ static bool apply_readonly(const char *readonly, bool cdrom, BlockOpen *how, Err
            error_set(errp, "Parameter 'read-only' expects 'on' or 'off'");
 }
 
+static bool apply_snapshot(const char *text, bool *snapshot, Error **errp)
+{
+    return !text || qbool_parse(text, snapshot) || error_set(errp, "Parameter 'snapshot' expects 'on' or 'off'");
+}
+
 BlockDev *blockdev_new_from_drive(BlockContext *ctx, const char *id, struct json_object *drive, Error **errp)
 {
     const char *file = text_of(drive, "file"), *media = text_of(drive, "media"), *format = text_of(drive, "format");
     bool cdrom = media && !strcmp(media, "cdrom"), writethrough = false;
     BlockOpen how = {0};
+    bool snapshot = false;
 
     if (media && !cdrom && strcmp(media, "disk")) {
         error_set(errp, "'%s' invalid media", media);
@@ -68,9 +74,10 @@ BlockDev *blockdev_new_from_drive(BlockContext *ctx, const char *id, struct json
     }
     if (!apply_readonly(text_of(drive, "readonly"), cdrom, &how, errp) ||
         !apply_cache(text_of(drive, "cache"), &how, &writethrough, errp) ||
-        !apply_discard(text_of(drive, "discard"), &how, errp) || !file || !*file) {
+        !apply_discard(text_of(drive, "discard"), &how, errp) || !apply_snapshot(text_of(drive, "snapshot"), &snapshot, errp) ||
+        !file || !*file) {
         return NULL;
     }
     return blockdev_new(ctx, id, &(BlockdevNew){.filename = file, .format = format, .how = &how, .writethrough = writethrough,
-                                                .drive = true}, errp);
+                                                .drive = true, .snapshot = snapshot && !how.read_only}, errp);
 }

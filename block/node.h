@@ -84,6 +84,9 @@ BlockNode *CO_FN block_open_json(BlockContext *ctx, struct json_object *options,
 /* The same, where people write options: a file with a name needs no driver, and without one the format is guessed. Changes options. */
 BlockNode *CO_FN block_open_loose(BlockContext *ctx, struct json_object *options, bool text, const BlockOpen *how,
                                   Error **errp);
+/* A temporary qcow2 image above filename, which is opened for reading only. Its file is in TMPDIR or /var/tmp, without a name. */
+BlockNode *CO_FN block_open_temporary(BlockContext *ctx, const char *filename, const char *driver, const BlockOpen *how,
+                                      Error **errp);
 BlockNode *node_ref(BlockNode *n);
 /* The last one flushes and closes. NULL is fine. */
 void CO_FN node_unref(BlockNode *n);

@@ -1,4 +1,6 @@
 /* Drivers 'null-co' and 'null-aio': a disk without contents, to measure what lies above. */
+#include <glib.h>
+
 #include "block/driver.h"
 
 typedef struct {
@@ -13,6 +15,7 @@ static bool null_open(BlockNode *n, const BlockOpen *how, Error **errp)
     if (o->has_latency_ns && o->latency_ns) {
         return error_set(errp, "latency-ns=%" PRIu64 " is not here yet; there is 0", o->latency_ns);
     }
+    n->filename = g_strdup_printf("%s://", n->drv->name);
     n->length = o->has_size ? o->size : GIB;
     s->zeroes = o->has_read_zeroes && o->read_zeroes;
     if (n->length > BLOCK_MAX_LENGTH) {

@@ -157,7 +157,7 @@ BlockChild *CO_FN node_open_child(BlockNode *n, const BlockdevRef *ref, const ch
     if (ref->kind == QK_STR) {
         node = block_find_node(n->ctx, ref->u.reference);
         if (!node || node == n) {
-            error_set(errp, "Cannot find device='' nor node-name='%s'", ref->u.reference);
+            error_set(errp, "Cannot find device='%s' nor node-name='%s'", ref->u.reference, ref->u.reference);
             return NULL;
         }
         node_ref(node);

@@ -269,6 +269,10 @@ int CO_FN qcow2_write(BlockNode *n, uint64_t offset, uint64_t len, IoSlice from,
     if (offset + len > n->length && !(flags & IO_UNCHANGED)) {
         return -EIO;
     }
+    r = flags & IO_UNCHANGED ? 0 : qcow2_bitmaps_touch(q, offset, len);
+    if (r) {
+        return r;
+    }
     if (flags & IO_COMPRESSED) {
         return qcow2_write_compressed(q, offset, len, from);
     }
@@ -431,7 +435,8 @@ int CO_FN qcow2_write_zeroes(BlockNode *n, uint64_t offset, uint64_t len, IoFlag
     if (from >= to) {
         return zero_bytes(q, offset, len);
     }
-    if (offset < from) {
+    r = qcow2_bitmaps_touch(q, offset, len);
+    if (!r && offset < from) {
         r = zero_bytes(q, offset, from - offset);
     }
     if (!r && end > to) {
@@ -444,12 +449,17 @@ int CO_FN qcow2_discard(BlockNode *n, uint64_t offset, uint64_t len)
 {
     Qcow2 *q = qcow2_of(n);
     uint64_t end = offset + len, to = end == n->length ? round_up(end, q->cluster_size) : cluster_of(q, end);
+    int r = 0;
 
     offset = round_up(offset, q->cluster_size);
     if (q->version < 3 && node_backing(n)) {
         return -ENOTSUP; /* what lies below would show */
     }
-    return offset < to ? zero_range(q, offset, to, true) : 0;
+    if (offset < to) {
+        r = qcow2_bitmaps_touch(q, offset, min_of(to, n->length) - offset);
+        r = r ? r : zero_range(q, offset, to, true);
+    }
+    return r;
 }
 
 /* ---- Status ---- */

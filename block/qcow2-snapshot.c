@@ -452,6 +452,13 @@ bool CO_FN qcow2_snapshot(BlockNode *n, SnapshotOp op, const char *name, Error *
     if (op == SNAPSHOT_CREATE && q->num_snapshots >= MAX_SNAPSHOTS) {
         return error_set(errp, "Could not create snapshot '%s': there are %u", name, q->num_snapshots);
     }
+    if (op == SNAPSHOT_APPLY && q->snapshots[i].info.disk_size != n->length && qcow2_bitmaps_extension(q)) {
+        return error_set(errp, "Could not apply snapshot '%s': the image has persistent bitmaps, and another size", name);
+    }
+    r = op == SNAPSHOT_APPLY ? qcow2_bitmaps_touch(q, 0, n->length) : 0;
+    if (r) {
+        return error_set_errno(errp, -r, "Could not mark the image's bitmaps");
+    }
     io_range_lock(&q->ranges, &all, 0, UINT64_MAX, false);
     co_mutex_lock(&q->lock);
     r = op == SNAPSHOT_SHOW ? show(q, &q->snapshots[i]) : run_op(q, op, i, name);
@@ -478,11 +485,11 @@ bool CO_FN qcow2_make_empty(BlockNode *n, Error **errp)
     Qcow2 *q = qcow2_of(n);
     g_autofree uint64_t *old = NULL;
     IoRange all;
-    int r;
+    int r = qcow2_bitmaps_touch(q, 0, n->length);
 
     io_range_lock(&q->ranges, &all, 0, UINT64_MAX, false);
     co_mutex_lock(&q->lock);
-    r = qcow2_set_dirty(q, true);
+    r = r ? r : qcow2_set_dirty(q, true);
     r = r ? r : qcow2_sync(q);
     old = g_memdup2(q->l1, (size_t)(q->l1_size + 1) * 8);
     r = r ? r : switch_l1(q, g_new0(uint64_t, q->l1_size + 1), q->l1_size, n->length);
@@ -539,6 +546,9 @@ bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp)
     }
     if (q->num_snapshots && q->version < 3) {
         return error_set(errp, "Can't resize a v2 image which has snapshots");
+    }
+    if (length != before && qcow2_bitmaps_extension(q)) {
+        return error_set(errp, "resizing '%s', an image with persistent bitmaps, is not here yet; remove them first", node_what(n));
     }
     if (length < before) {
         uint64_t from = round_up(length, q->cluster_size);

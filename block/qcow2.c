@@ -169,6 +169,7 @@ static void free_all(Qcow2 *q)
     cache_finish(&q->l2);
     cache_finish(&q->rc);
     qcow2_free_snapshots(q);
+    qcow2_free_bitmaps(q);
     g_array_free(q->freeing, TRUE);
     g_array_free(q->freed, TRUE);
     io_ranges_finish(&q->ranges);
@@ -223,10 +224,15 @@ static bool CO_FN load(Qcow2 *q, const BlockOpen *how, Error **errp)
     if (!apply_options(q, errp) || !open_data(q, how, errp) || !open_backing(q, how, errp) || !open_damaged(q, errp)) {
         return false;
     }
-    if (!n->read_only && q->autoclear & ~(uint64_t)AUTOCLEAR_DATA_RAW) {
-        /* We do not keep bitmaps up to date: who opens it next must see that. */
-        q->autoclear &= AUTOCLEAR_DATA_RAW;
-        if (qcow2_write_header(q)) {
+    if (!n->read_only && !q->to_repair && q->autoclear & ~(uint64_t)AUTOCLEAR_DATA_RAW) {
+        /* What we do not know we do not keep up to date: who opens it next must see that. */
+        uint64_t keep = AUTOCLEAR_DATA_RAW | (qcow2_load_bitmaps(q) ? 0 : AUTOCLEAR_BITMAPS), before = q->autoclear;
+
+        q->autoclear &= keep;
+        if (!(keep & AUTOCLEAR_BITMAPS)) {
+            qcow2_free_bitmaps(q);
+        }
+        if (q->autoclear != before && qcow2_write_header(q)) {
             return error_set(errp, "Could not update the qcow2 header");
         }
     }
@@ -283,7 +289,8 @@ static void CO_FN qcow2_close(BlockNode *n)
         int r;
 
         co_mutex_lock(&q->lock);
-        r = q->freeing->len || q->freed->len || q->rc.num_dirty || q->l2.num_dirty ? qcow2_sync(q) : 0;
+        r = qcow2_save_bitmaps(q);
+        r = r ? r : q->freeing->len || q->freed->len || q->rc.num_dirty || q->l2.num_dirty ? qcow2_sync(q) : 0;
         if (!r && q->lazy && !q->to_repair) {
             r = cache_write(q, &q->rc);
             if (!r) {

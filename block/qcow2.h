@@ -81,6 +81,8 @@ typedef struct {
     uint8_t *data;
 } Extension;
 
+typedef struct Bitmap Bitmap;
+
 typedef struct {
     BlockNode *n;
     CoMutex lock;           /* of all tables below; data is read and written without it */
@@ -112,6 +114,11 @@ typedef struct {
     uint32_t snapshots_bytes;
     Snapshot *snapshots;
     unsigned num_snapshots;
+    /* ---- persistent bitmaps that follow what is written ---- */
+    Bitmap *bitmaps;
+    unsigned num_bitmaps;
+    bool bitmaps_in_use;    /* so marked on the disk */
+    uint64_t bitmap_memory;
     /* ---- the rest ---- */
     BlockChild *data;       /* "data-file"; or the file itself */
     bool has_data_file, lazy, discard_no_unref, to_repair;
@@ -270,6 +277,18 @@ bool CO_FN qcow2_resize(BlockNode *n, uint64_t length, Error **errp);
 bool CO_FN qcow2_make_empty(BlockNode *n, Error **errp);
 /* L1 grows to at least so many entries. */
 int CO_FN qcow2_grow_l1(Qcow2 *q, uint64_t entries);
+
+/* ---- qcow2-bitmap.c ---- */
+
+/* The extension's data, if the bitmaps are to be trusted; else NULL. */
+const uint8_t *qcow2_bitmaps_extension(const Qcow2 *q);
+/* Fails when the directory makes no sense. */
+int CO_FN qcow2_load_bitmaps(Qcow2 *q);
+void qcow2_free_bitmaps(Qcow2 *q);
+/* Before these guest bytes change. Without the lock. */
+int CO_FN qcow2_bitmaps_touch(Qcow2 *q, uint64_t offset, uint64_t len);
+/* With the lock: at the end. */
+int CO_FN qcow2_save_bitmaps(Qcow2 *q);
 
 /* ---- qcow2-check.c ---- */
 

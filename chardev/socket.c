@@ -454,12 +454,21 @@ static void socket_update(Chardev *c)
     chardev_fd_update(&((ChardevSocket *)c)->fd);
 }
 
+/* A peer that has gone is one no more for who asks, though what it sent last may not have been read yet. */
+static bool has_hung_up(int fd)
+{
+    struct pollfd p = { fd, 0, 0 };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
 static char *socket_filename(Chardev *c)
 {
     ChardevSocket *s = (ChardevSocket *)c;
-    int fd = s->peer >= 0 ? s->peer : s->conf.path ? -1 : s->listener;
+    bool connected = s->peer >= 0 && !has_hung_up(s->peer);
+    int fd = connected ? s->peer : s->conf.path ? -1 : s->listener;
 
-    return address_text(&s->conf, fd, s->peer >= 0);
+    return address_text(&s->conf, fd, connected);
 }
 
 static bool socket_get_fd(Chardev *c, int *fd)

@@ -39,7 +39,7 @@ static bool config_error(const Config *c, const char *what, Error **errp)
 
 static bool is_plain(const QOption *opt)
 {
-    return !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
+    return opt->args->kind == QK_STRUCT && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
 }
 
 /* A section of an option that stands for others: as if it had been on the command line. Frees r. */

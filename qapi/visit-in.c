@@ -74,13 +74,32 @@ static bool fail_expects(const Reader *r, const Path *at, const char *what, Erro
     return false;
 }
 
-static bool fail_missing(const Reader *r, const Path *at, const char *name, Error **errp)
+static bool is_of_a_branch(const QType *t, const char *name)
+{
+    for (uint32_t i = 0; t->kind == QK_UNION && i < t->num_branches; i++) {
+        if (t->branches[i].type && qtype_member(t->branches[i].type, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* j has something else that may have been meant. */
+static bool fail_missing(const Reader *r, const Path *at, const QType *t, struct json_object *j, const char *name, Error **errp)
 {
     Path p = { at, name, 0, NULL };
     char *path = path_text(r, &p);
 
     error_set(errp, "Parameter '%s' is missing", path);
     free(path);
+    json_object_object_foreach(j, key, unused) {
+        const char *near = qtype_member(t, key) || is_of_a_branch(t, key) ? NULL : qsuggest_member(t, key);
+
+        if (near && !strcmp(near, name)) {
+            return error_hint(errp, "Did you mean '%s' where '%s' stands?", name, key);
+        }
+        (void)unused;
+    }
     return false;
 }
 
@@ -374,7 +393,7 @@ static bool read_members(Reader *r, const QType *t, struct json_object *j, void 
                 return false;
             }
         } else if (m->required) {
-            return fail_missing(r, at, m->item.name, errp);
+            return fail_missing(r, at, t, j, m->item.name, errp);
         }
     }
     /* Only now: a default may depend on any other member. */

@@ -121,6 +121,13 @@ static void test_hints(void)
     g_assert_cmpstr(error_message(err), ==, "Parameter 'shape.nmae' is unexpected");
     g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'name'?");
     error_free(err);
+    err = NULL;
+    json_object_put(j);
+    j = parse_json("{'shape':{'kidn':'green','w':1}}"); /* 'w' is near no other, and of a branch */
+    g_assert_false(qvalue_from_json(&t_Everything, j, &e, NULL, &err));
+    g_assert_cmpstr(error_message(err), ==, "Parameter 'shape.kind' is missing");
+    g_assert_cmpstr(error_hint_text(err), ==, "Did you mean 'kind' where 'kidn' stands?");
+    error_free(err);
     json_object_put(j);
 }
 

@@ -18,7 +18,7 @@
 
 static bool is_plain(const QOption *opt)
 {
-    return opt->args && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
+    return opt->args && opt->args->kind == QK_STRUCT && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
 }
 
 /* Text with commas doubled, as the value of a key. */

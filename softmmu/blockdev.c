@@ -85,7 +85,7 @@ static ImageInfo *CO_FN image_info(BlockNode *n)
     i->virtual_size = node_length(n);
     i->has_actual_size = size != UINT64_MAX;
     i->actual_size = i->has_actual_size ? size : 0;
-    i->has_dirty_flag = true;
+    i->has_dirty_flag = strncmp(node_driver_name(n), "null-", 5); /* what has no contents has none */
     if (n->drv->cluster_size) {
         i->has_cluster_size = true;
         i->cluster_size = n->drv->cluster_size(n);
@@ -233,11 +233,9 @@ bool qmp_block_resize(QCallContext *cc, const BlockResizeArgs *args, Error **err
     Query q = {.s = s, .size = args->size};
     Error *err = NULL;
 
-    if (!args->device == !args->node_name) {
-        return error_set(errp, "Need exactly one of 'device' and 'node-name'");
-    }
     if (!b) {
-        return error_set(errp, "Cannot find device='%s' nor node-name='%s'", args->device ? args->device : "", args->node_name ? args->node_name : "");
+        return error_set(errp, "Cannot find device='%s' nor node-name='%s'", args->device ? args->device : "",
+                         args->node_name ? args->node_name : "");
     }
     if (args->size % 512) {
         return error_set(errp, "The new size must be a multiple of 512");

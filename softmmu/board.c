@@ -12,6 +12,7 @@
 #include "accel/qtest/qtest.h"
 #include "qapi/json.h"
 #include "qapi/schema.h"
+#include "softmmu/firmware.h"
 #include "softmmu/options.gen.h"
 #include "target/i386/models.h"
 
@@ -419,6 +420,7 @@ void board_destroy(System *s)
         board_lock(s);
         vcpus_pause(s->machine);
         machine_destroy(s->machine);
+        firmware_finish(s);
         s->machine = NULL;
         s->lock_depth = 0;
     }

@@ -29,9 +29,6 @@ static bool refused(const char *key, const char *value, const char *only, Error 
 /* What has no effect here. */
 static bool check(const DriveOption *d, Error **errp)
 {
-    if (d->has_snapshot && d->snapshot) {
-        return error_set(errp, "snapshot=on is not here yet");
-    }
     return refused("aio", d->aio, "threads", errp) &&
            refused("werror", d->werror, "report", errp) && refused("rerror", d->rerror, "report", errp);
 }

@@ -13,6 +13,7 @@
 #include "hw/rtc/mc146818rtc.h"
 #include "qapi/json.h"
 #include "softmmu/board.h"
+#include "softmmu/firmware.h"
 #include "softmmu/options.gen.h"
 
 static QOptionRecord *next(const System *s, const char *option, size_t *i)
@@ -286,5 +287,5 @@ static bool refuse(System *s, Error **errp)
 bool extras_apply(System *s, Error **errp)
 {
     return refuse(s, errp) && apply_vga(s, errp) && blockdevs_apply(s, errp) && drives_apply(s, errp) && apply_debugcon(s, errp) && apply_rtc(s, errp) &&
-           apply_fw_cfg(s, errp);
+           apply_fw_cfg(s, errp) && firmware_apply(s, errp);
 }

@@ -83,12 +83,16 @@ static bool set_name(System *s, QOptionRecord *r, Error **errp)
     return true;
 }
 
-/* RFC 4122, 3: 8-4-4-4-12 hexadecimal digits. */
+/* -uuid or -smbios type=1,uuid=, the later one. RFC 4122, 3: 8-4-4-4-12 hexadecimal digits. */
 static bool set_uuid(System *s, QOptionRecord *r, Error **errp)
 {
-    const char *text = plain_text(r);
-    bool ok = strlen(text) == 36;
+    const char *name = r->option->item.name;
+    const char *text = !strcmp(name, "uuid") ? plain_text(r) : !strcmp(name, "smbios") ? qkeyval_get(&r->kv, "uuid") : NULL;
+    bool ok = text && strlen(text) == 36;
 
+    if (!text) {
+        return true;
+    }
     for (size_t i = 0; ok && i < 36; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
         ok = dash ? text[i] == '-' : strchr("0123456789abcdefABCDEF", text[i]) != NULL;
@@ -96,6 +100,7 @@ static bool set_uuid(System *s, QOptionRecord *r, Error **errp)
     if (!ok) {
         return error_set(errp, "failed to parse UUID string: wrong format");
     }
+    free(s->uuid);
     s->uuid = q_strdup(text);
     for (char *p = s->uuid; *p; p++) {
         *p = *p >= 'A' && *p <= 'F' ? *p - 'A' + 'a' : *p;
@@ -223,7 +228,7 @@ static bool add_fd(System *s, QOptionRecord *r, Error **errp)
 bool setup_identity(System *s, Error **errp)
 {
     s->run.on_panic = PANIC_ACTION_SHUTDOWN;
-    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, "uuid", set_uuid, errp) &&
+    return each(s, "msg", set_messages, errp) && each(s, "name", set_name, errp) && each(s, NULL, set_uuid, errp) &&
            each(s, "action", set_actions, errp) &&
            each(s, "echr", set_escape, errp) && each(s, "global", add_global, errp) && each(s, NULL, check_option, errp) &&
            each(s, "add-fd", add_fd, errp) && each(s, "compat", set_policy, errp);

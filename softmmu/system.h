@@ -9,6 +9,7 @@
  *   drives.c    -drive
  *   blockdev.c  -blockdev, commands about disks
  *   extras.c    other options that stand for a device or set something in one
+ *   firmware.c  tables of the firmware: -smbios, -acpitable
  *   runstate.c  running, stopped, reset, ended; what the guest and signals ask for
  *   process.c   the process: signals, -daemonize, -pidfile
  *   confine.c   what the process is, holds and may do: -overcommit, -run-with, -sandbox (sandbox.c)
@@ -39,6 +40,8 @@ typedef struct System {
     Machine *machine;           /* NULL until it is made */
     unsigned lock_depth;        /* how often the main thread has taken its lock domain */
     struct BlockContext *blocks;    /* NULL: no disk yet; see system_blocks */
+    struct SmbiosUser *smbios;      /* firmware.c: -smbios, -acpitable; NULL: not given */
+    struct _GPtrArray *acpi_tables;
     struct QtestServer *qtest;      /* NULL: no -qtest */
     char *name, *uuid;          /* NULL: none given */
     Chardev *serial[SERIAL_MAX];

@@ -5,6 +5,8 @@
  */
 #include "hw/acpi/pc-tables.h"
 
+#include <string.h>
+
 #include "util/version.h"
 
 enum {
@@ -127,8 +129,42 @@ static void build_waet(AcpiBuild *b)
     acpi_table_end(b, true);
 }
 
+/* Windows takes a SLIC for real only when FADT and RSDT have its ids (Microsoft's OEM activation 2.0): its header, or NULL. */
+static const char *slic_header(const PcAcpiConfig *c)
+{
+    for (guint i = 0; c->user_tables && i < c->user_tables->len; i++) {
+        const char *data = g_bytes_get_data(g_ptr_array_index(c->user_tables, i), NULL);
+
+        if (!memcmp(data, "SLIC", 4)) {
+            return data;
+        }
+    }
+    return NULL;
+}
+
+static void set_ids(AcpiBuild *b, const char *header)
+{
+    enum { OEM_ID_AT = 10, OEM_TABLE_ID_AT = 16 };
+
+    if (header) {
+        acpi_set_ids(b, header + OEM_ID_AT, header + OEM_TABLE_ID_AT);
+    }
+}
+
+static void put_user_tables(AcpiBuild *b, const PcAcpiConfig *c)
+{
+    for (guint i = 0; c->user_tables && i < c->user_tables->len; i++) {
+        gsize len;
+        const void *data = g_bytes_get_data(g_ptr_array_index(c->user_tables, i), &len);
+
+        acpi_put_table(b, data, len);
+    }
+}
+
 void pc_acpi_build(AcpiBuild *b, const PcAcpiConfig *c)
 {
+    const AcpiBuild usual = *b;
+    const char *slic = slic_header(c);
     uint32_t facs = acpi_put_facs(b), dsdt;
     Aml *a = aml_new();
     GByteArray *body;
@@ -140,11 +176,15 @@ void pc_acpi_build(AcpiBuild *b, const PcAcpiConfig *c)
     acpi_table_end(b, false);
     g_byte_array_unref(body);
 
+    set_ids(b, slic);
     build_fadt(b, c, facs, dsdt);
+    acpi_set_ids(b, usual.oem_id, usual.oem_table_id);
     build_madt(b, c);
     if (c->hpet) {
         build_hpet(b);
     }
     build_waet(b);
+    put_user_tables(b, c);
+    set_ids(b, slic);
     acpi_build_finish(b);
 }

@@ -19,6 +19,7 @@ typedef struct {
     uint8_t s4_type;                   /* SLP_TYP of S4 */
     uint16_t pm_base;                  /* 0: not set by the firmware yet */
     uint16_t gpe0_base;                /* 4 bytes */
+    GPtrArray *user_tables;            /* GBytes: complete tables to add; NULL: none */
     uint32_t pci_functions[8];         /* bitmap by devfn: what is plugged in */
 } PcAcpiConfig;
 

@@ -156,6 +156,20 @@ void acpi_table_end(AcpiBuild *b, bool listed)
     }
 }
 
+void acpi_put_table(AcpiBuild *b, const void *data, size_t len)
+{
+    uint32_t at = b->tables->len;
+
+    acpi_put_bytes(b, data, len);
+    g_array_append_val(b->listed, at);
+}
+
+void acpi_set_ids(AcpiBuild *b, const char *oem_id, const char *oem_table_id)
+{
+    memcpy(b->oem_id, oem_id, sizeof(b->oem_id));
+    memcpy(b->oem_table_id, oem_table_id, sizeof(b->oem_table_id));
+}
+
 void acpi_build_finish(AcpiBuild *b)
 {
     uint32_t rsdt = acpi_table_begin(b, "RSDT", 1);

@@ -45,6 +45,10 @@ void acpi_put_bytes(AcpiBuild *b, const void *data, size_t len);
 void acpi_put_pointer(AcpiBuild *b, uint32_t offset);
 /* Sets length and checksum command; listed in RSDT unless not (DSDT). */
 void acpi_table_end(AcpiBuild *b, bool listed);
+/* A complete table, checksum too, listed in RSDT. */
+void acpi_put_table(AcpiBuild *b, const void *data, size_t len);
+/* Ids of tables begun from now on, 6 and 8 bytes. */
+void acpi_set_ids(AcpiBuild *b, const char *oem_id, const char *oem_table_id);
 /* RSDT and RSDP; then the three files are complete. */
 void acpi_build_finish(AcpiBuild *b);
 

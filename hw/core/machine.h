@@ -58,6 +58,8 @@ struct Machine {
     Accel *accel;
     uint8_t uuid[16];           /* -uuid, as text shows it; all zero: none. Set before machine_create */
     const char *cpu_type;       /* class of its CPUs, as -cpu chose; NULL: MachineOps.default_cpu. Set before machine_create */
+    const struct SmbiosUser *smbios; /* -smbios (hw/smbios/smbios.h); NULL: nothing was said. Of softmmu; set before machine_finish_create */
+    struct _GPtrArray *acpi_tables; /* -acpitable: GBytes, complete tables; NULL: none. Likewise */
     Vcpu **vcpus;               /* by cpu-index; num_vcpus */
     unsigned num_vcpus;
     CpuTopology smp;

@@ -74,7 +74,12 @@ static void vram_changed(VgaPci *d)
 
 static void window_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
-    vga_memory_write(&((VgaPci *)opaque)->core, (uint32_t)offset, (uint8_t)value);
+    VgaPci *d = opaque;
+    int64_t at = vga_memory_write(&d->core, (uint32_t)offset, (uint8_t)value);
+
+    if (at >= 0) { /* as a write to the memory's own BAR */
+        memory_dirty_set(d->pci.dev.machine->map, d->vram.block->start + (uint64_t)at, 4);
+    }
 }
 
 static const MemoryOps window_ops = {

@@ -433,20 +433,21 @@ static uint32_t write_data(const VgaRegs *r, uint8_t value)
     return (data & bits) | (r->latch & ~bits);
 }
 
-void vga_memory_write(VgaCore *v, uint32_t offset, uint8_t value)
+int64_t vga_memory_write(VgaCore *v, uint32_t offset, uint8_t value)
 {
     VgaRegs *r = v->r;
     unsigned map = r->seq[SEQ_MAP_MASK];
     uint32_t *planes, mask;
 
     if (!window_offset(v, &offset)) {
-        return;
+        return -1;
     }
     if (r->seq[SEQ_MODE] & SEQ_MODE_CHAIN4) {
+        offset &= v->size - 1;
         if (map >> (offset & 3) & 1) {
-            v->vram[offset & (v->size - 1)] = value;
+            v->vram[offset] = value;
         }
-        return;
+        return offset & ~3u;
     }
     if (!(r->seq[SEQ_MODE] & SEQ_MODE_SEQUENTIAL)) { /* odd addresses: planes 1 and 3 */
         map &= offset & 1 ? 0xa : 0x5;
@@ -455,4 +456,5 @@ void vga_memory_write(VgaCore *v, uint32_t offset, uint8_t value)
     planes = planes_at(v, offset);
     mask = spread(map);
     *planes = (*planes & ~mask) | (write_data(r, value) & mask);
+    return (uint8_t *)planes - v->vram;
 }

@@ -39,7 +39,8 @@ uint8_t vga_port_read(VgaCore *v, uint16_t port);
 void vga_port_write(VgaCore *v, uint16_t port, uint8_t value);
 /* The window of 128 KiB at 0xa0000. */
 uint8_t vga_memory_read(VgaCore *v, uint32_t offset);
-void vga_memory_write(VgaCore *v, uint32_t offset, uint8_t value);
+/* Where in vram it wrote, a word; -1: nowhere. */
+int64_t vga_memory_write(VgaCore *v, uint32_t offset, uint8_t value);
 /* Display interface, by index (vbe-index is the owner's to set). */
 uint16_t vga_vbe_read(VgaCore *v, unsigned index);
 void vga_vbe_write(VgaCore *v, unsigned index, uint16_t value);

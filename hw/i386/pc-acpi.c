@@ -50,7 +50,7 @@ static PcAcpiConfig describe(PcMachine *pc)
     uint64_t hole64 = i440fx_hole64_size(pc->host);
     PcAcpiConfig c = {
         .oem_id = pc->conf.x_oem_id, .oem_table_id = pc->conf.x_oem_table_id, .apic_ids = pc->apic_ids,
-        .num_cpus = pc->m.num_vcpus, .below_4g = pc->below_4g, .pcat_compat = true, .hpet = pc->hpet,
+        .num_cpus = pc->m.num_vcpus, .user_tables = pc->m.acpi_tables, .below_4g = pc->below_4g, .pcat_compat = true, .hpet = pc->hpet,
         .i8042 = pc->keyboard, .fw_cfg = true, .gpe0_base = PIIX4_GPE0_BASE, .pm_base = piix4_pm_base(pc->pm),
         .s3 = piix4_pm_has_s3(pc->pm), .s4 = piix4_pm_has_s4(pc->pm), .s4_type = piix4_pm_s4_type(pc->pm),
     };

@@ -77,8 +77,68 @@ static bool set_e820(PcMachine *pc, Error **errp)
 
 /* ---- SMBIOS ---- */
 
+typedef struct {
+    Object *wanted;
+    int address; /* bus << 8 | devfn; -1: not found */
+} FindPci;
+
+static void find_pci(PciBus *bus, PciDevice *dev, void *opaque)
+{
+    FindPci *f = opaque;
+
+    if (OBJECT(dev) == f->wanted) {
+        f->address = dev->devfn; /* buses behind bridges have no number before the firmware gives them one */
+    }
+}
+
+/* Addresses of the devices that -smbios type=41 names; owned. */
+static bool find_onboard(PcMachine *pc, uint16_t **out, Error **errp)
+{
+    Object *folder = object_child(OBJECT(pc), "peripheral");
+    const SmbiosUser *u = pc->m.smbios;
+    g_autofree uint16_t *found = g_new0(uint16_t, u ? u->options->len + 1 : 1);
+    const SmbiosOption *o;
+
+    for (unsigned i = 0; (o = smbios_user_option(u, SMBIOS_TYPE_41, i)); i++) {
+        const char *id = o->u._41.pcidev;
+        FindPci f = { id && folder ? object_child(folder, id) : NULL, -1 };
+
+        if (!id) {
+            continue;
+        }
+        if (f.wanted) {
+            pci_foreach(pc->pci, find_pci, &f);
+        }
+        if (f.address < 0) {
+            return error_set(errp, "-smbios type=41,pcidev=%s: there is no PCI device with this id", id);
+        }
+        found[i] = (uint16_t)f.address;
+    }
+    *out = g_steal_pointer(&found);
+    return true;
+}
+
+/* The 32-bit entry point counts in 16 bits; where nobody chose, larger tables get the other. */
+static bool build_smbios(PcMachine *pc, SmbiosConfig *c, GByteArray **tables, GByteArray **anchor, Error **errp)
+{
+    smbios_build(c, tables, anchor);
+    if (c->entry64 || (*tables)->len <= UINT16_MAX) {
+        return true;
+    }
+    g_byte_array_unref(*tables);
+    g_byte_array_unref(*anchor);
+    if (pc->conf.smbios_entry_point_type == SMBIOS_ENTRY_POINT_TYPE_32) {
+        error_set(errp, "the SMBIOS tables have more than the %u bytes of a 32-bit entry point", (unsigned)UINT16_MAX);
+        return error_hint(errp, "Leave out -machine smbios-entry-point-type=32");
+    }
+    c->entry64 = true;
+    smbios_build(c, tables, anchor);
+    return true;
+}
+
 static bool set_smbios(PcMachine *pc, Error **errp)
 {
+    g_autofree uint16_t *onboard = NULL;
     const CpuTopology *t = &pc->m.smp;
     g_autofree char *version = g_strdup(OBJECT(pc)->klass->item.name);
     SmbiosRange ranges[MAX_RANGES];
@@ -97,7 +157,14 @@ static bool set_smbios(PcMachine *pc, Error **errp)
     c.cpu_eax = signature[0];
     c.cpu_edx = signature[3];
     memcpy(c.uuid, pc->m.uuid, sizeof(c.uuid));
-    smbios_build(&c, &tables, &anchor);
+    c.user = pc->m.smbios;
+    if (!find_onboard(pc, &onboard, errp)) {
+        return false;
+    }
+    c.onboard = onboard;
+    if (!build_smbios(pc, &c, &tables, &anchor, errp)) {
+        return false;
+    }
     return set_file(pc, SMBIOS_FILE_TABLES, tables, errp) && set_file(pc, SMBIOS_FILE_ANCHOR, anchor, errp);
 }
 

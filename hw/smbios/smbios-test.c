@@ -87,15 +87,16 @@ static void test_dmidecode(void)
 /* Sizes that do not fit the first fields, and the 64-bit entry point. */
 static void test_large(void)
 {
+    SmbiosOption bios = { SMBIOS_TYPE_0, .u._0 = { .vendor = (char *)"V", .uefi = true } };
+    SmbiosUser *u = smbios_user_new();
     SmbiosRange big[] = { { 0, 0xc0000000 }, { 0x100000000, 5ull << 40 } };
     SmbiosConfig c = config();
     GByteArray *tables, *anchor;
     g_autofree char *text = NULL;
 
     c.entry64 = true;
-    c.has_bios = true;
-    c.bios_vendor = "V";
-    c.uefi = true;
+    c.user = u;
+    g_ptr_array_add(u->options, &bios);
     c.ram_size = 5ull << 40;
     c.ranges = big;
     c.cores_per_socket = 300;
@@ -108,6 +109,7 @@ static void test_large(void)
     has(text, "Core Count: 300");
     has(text, "UEFI is supported");
     has(text, "Range Size: 5 TB");
+    smbios_user_free(u);
     g_byte_array_unref(tables);
     g_byte_array_unref(anchor);
 }

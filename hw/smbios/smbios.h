@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/smbios/smbios.gen.h" /* SmbiosOption */
+#include "util/error.h"
+
 #define SMBIOS_FILE_TABLES "etc/smbios/smbios-tables"
 #define SMBIOS_FILE_ANCHOR "etc/smbios/smbios-anchor"
 
@@ -18,12 +21,27 @@ typedef struct {
     uint64_t base, size;
 } SmbiosRange;
 
+/* What a user said, by -smbios; NULL: nothing. */
+typedef struct SmbiosUser {
+    GPtrArray *options;            /* SmbiosOption, not owned; at most one of each type but 8 and 41, none of type file */
+    GPtrArray *strings;            /* of type 11; owned */
+    GByteArray *structures;        /* from files, one behind another; owned */
+    unsigned num_structures, largest;
+    bool replaced[256];            /* types of those: the machine's own are left out */
+    uint8_t release[2];            /* of type 0 */
+} SmbiosUser;
+
+SmbiosUser *smbios_user_new(void);
+void smbios_user_free(SmbiosUser *);
+bool smbios_user_add_structure(SmbiosUser *, const uint8_t *data, size_t size, Error **errp);
+bool smbios_user_add_string(SmbiosUser *, const char *text, Error **errp);
+const SmbiosOption *smbios_user_option(const SmbiosUser *, SmbiosType type, unsigned n); /* the nth, NULL: no more */
+
 typedef struct {
     bool entry64;                  /* 3.0 entry point (64-bit), else 2.8 */
-    bool has_bios;                 /* type 0 */
-    const char *bios_vendor, *bios_version, *bios_date;
-    bool uefi;
-    const char *manufacturer, *product, *version, *serial, *sku, *family; /* type 1 */
+    const SmbiosUser *user;
+    const uint16_t *onboard;       /* bus << 8 | devfn of each type 41 of the user's */
+    const char *manufacturer, *product, *version; /* where the user says nothing */
     uint8_t uuid[16];              /* as text shows it; all zero: none */
     unsigned sockets, cores_per_socket, threads_per_socket; /* type 4, one a socket */
     uint32_t cpu_eax, cpu_edx;     /* CPUID leaf 1 */

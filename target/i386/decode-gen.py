@@ -85,7 +85,7 @@ class Row:
             elif a in features:
                 self.features.append(a)
             else:
-                self.fail(f"attribute {a}")
+                self.fail(f"unknown attribute {a}; CPUID features are listed in features.def")
         if "mmx" in self.attrs and not self.features:
             self.features = ["mmx"]
         if len(self.features) > 1:

@@ -248,6 +248,59 @@ def test_convert_in_and_out_of_order(tmp_path, order):
     assert back.read_bytes() == raw.read_bytes()
 
 
+def bitmaps(path):
+    """name -> (flags, granularity, the bits as one number), as the specification's "Bitmaps extension" says."""
+    d = path.read_bytes()
+
+    def at(offset, size):
+        return int.from_bytes(d[offset:offset + size], "big")
+    cluster, ext = 1 << at(20, 4), at(100, 4)
+    while at(ext, 4) != 0x23852875:
+        ext += 8 + (at(ext + 4, 4) + 7) // 8 * 8
+    here, out = at(ext + 24, 8), {}
+    for _ in range(at(ext + 8, 4)):
+        bits = b""
+        for i in range(at(here + 8, 4)):
+            e = at(at(here, 8) + 8 * i, 8)
+            bits += d[e:e + cluster] if e & ~1 else b"\xff" * cluster if e else bytes(cluster)
+        name = d[here + 24:here + 24 + at(here + 18, 2)].decode()
+        out[name] = at(here + 12, 4), 1 << d[here + 17], int.from_bytes(bits, "little")
+        here += (24 + at(here + 18, 2) + at(here + 20, 4) + 7) // 8 * 8
+    return out
+
+
+@needs_other
+@pytest.mark.parametrize("options", ["", "cluster_size=512", "extended_l2=on"])
+def test_bitmaps_follow(tmp_path, options):
+    raw, image, changed = tmp_path / "raw", tmp_path / "a.qcow2", tmp_path / "changed"
+    fill(raw, 12 << 20, 1)
+    run("convert", "-f", "raw", "-O", "qcow2", *(["-o", options] if options else []), raw, image)
+    for name, *more in (("fine", "-g", "4096"), ("coarse", "-g", "65536"), ("off",)):
+        run("bitmap", "--add", *more, image, name, program=OTHER)
+    run("bitmap", "--disable", image, "off", program=OTHER)
+    rng, whole = random.Random(options), set()
+    for _ in range(6):  # each opens, changes, closes
+        at, n = rng.randrange(0, (12 << 20) // 512) * 512, rng.randrange(1, 400) * 512
+        n = min(n, (12 << 20) - at)
+        changed.write_bytes(rng.randbytes(n))
+        whole |= set(range(at // 512, (at + n) // 512))
+        options_of_part = f"driver=raw,offset={at},size={n},file.driver=qcow2,file.file.driver=file,file.file.filename={image}"
+        run("convert", "-n", "-f", "raw", "--target-image-opts", changed, options_of_part)
+        now = bitmaps(image)
+        for name, expected_flags in (("fine", 2), ("coarse", 2), ("off", 0)):
+            flags, granularity, bits = now[name]
+            want = 0 if name == "off" else sum(1 << b for b in {s * 512 // granularity for s in whole})
+            assert (flags, bits) == (expected_flags, want), name
+        run("check", image, program=OTHER)
+    assert {b["name"]: b["flags"] for b in json.loads(run("info", "--output=json", image, program=OTHER))["format-specific"]["data"]["bitmaps"]} == {
+        "fine": ["auto"], "coarse": ["auto"], "off": []}
+    run("resize", image, "20M", status=1)
+    run("snapshot", "-c", "one", image)
+    run("snapshot", "-a", "one", image)
+    assert bitmaps(image)["coarse"][2] == (1 << 192) - 1 and bitmaps(image)["off"][2] == 0
+    run("check", image, program=OTHER)
+
+
 @needs_other
 def test_huge_sparse(tmp_path):
     image = tmp_path / "a.qcow2"

@@ -86,6 +86,21 @@ def test_reconnect(tmp_path):
             c.close()
 
 
+def test_hung_up_before_its_bytes_are_read(tmp_path):
+    """A client that has gone is not shown as connected, though nobody takes what it sent (a serial port that is full)."""
+    with Emulator("-M", "pc", "-S", "-nodefaults", "-chardev", "socket,id=a,path=s,server=on,wait=off",
+                  "-device", "isa-serial,chardev=a", cwd=tmp_path) as e:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(str(tmp_path / "s"))
+        s.sendall(bytes(1000))
+        end = time.monotonic() + 10
+        while chardevs(e)["a"]["filename"].startswith("disconnected"):
+            assert time.monotonic() < end
+        assert chardevs(e)["a"]["filename"] == "unix:s,server=on"
+        s.close()
+        assert chardevs(e)["a"]["filename"] == "disconnected:unix:s,server=on"
+
+
 def test_pty():
     with Emulator("-chardev", "pty,id=a", "-mon", "a", qmp=False) as e:
         line = e.io.line().decode()

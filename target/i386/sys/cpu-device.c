@@ -72,38 +72,37 @@ bool x86_cpu_class_model(const QClass *k, const X86CpuDeviceConf *conf, X86CpuMo
 
 /* ---- What there is and what is missing ---- */
 
-/* The property whose value lies at this offset. */
-static const char *feature_name(unsigned n)
+enum { NUM_FEATURE_BITS = sizeof(feature_bits) / sizeof(feature_bits[0]), NUM_WORDS = sizeof(((X86CpuModel *)0)->features) / sizeof(uint32_t) };
+
+/* The property whose value lies at this offset. from: where to begin, then where it was; in order it is the next each time. */
+static const char *feature_name(unsigned n, uint32_t *from)
 {
     const QType *t = &qtype_X86CpuDeviceConf;
 
-    for (uint32_t i = 0; i < t->num_members; i++) {
-        if (t->members[i].offset == feature_bits[n].value) {
-            return t->members[i].item.name;
+    for (uint32_t left = t->num_members; left; left--) {
+        const QMember *m = &t->members[*from = (*from + 1) % t->num_members];
+
+        if (m->offset == feature_bits[n].value) {
+            return m->item.name;
         }
     }
     return "";
 }
 
-static bool is_repeated(unsigned n)
-{
-    for (unsigned i = n + 1; i < sizeof(feature_bits) / sizeof(feature_bits[0]); i++) {
-        if (feature_bits[i].word == feature_bits[n].word && feature_bits[i].bit == feature_bits[n].bit) {
-            return true; /* the later name is the one that is told */
-        }
-    }
-    return false;
-}
-
 void x86_cpu_each_feature(const X86CpuModel *m, const X86CpuDeviceConf *conf, X86FeatureFn *fn, void *opaque)
 {
+    uint16_t told[NUM_WORDS][32] = { 0 }; /* of several names of a bit the last is the one that is told */
     const char *base = (const char *)conf;
+    uint32_t at = 0;
 
-    for (unsigned n = 0; n < sizeof(feature_bits) / sizeof(feature_bits[0]); n++) {
+    for (unsigned n = 0; n < NUM_FEATURE_BITS; n++) {
+        told[feature_bits[n].word][feature_bits[n].bit] = (uint16_t)n;
+    }
+    for (unsigned n = 0; n < NUM_FEATURE_BITS; n++) {
         unsigned word = feature_bits[n].word, bit = feature_bits[n].bit;
 
-        if (!is_repeated(n)) {
-            fn(opaque, feature_name(n), m->features[word] >> bit & 1, x86_model_shown(m, word) >> bit & 1,
+        if (told[word][bit] == n) {
+            fn(opaque, feature_name(n, &at), m->features[word] >> bit & 1, x86_model_shown(m, word) >> bit & 1,
                *(const bool *)(base + feature_bits[n].has) && *(const bool *)(base + feature_bits[n].value));
         }
     }
