@@ -229,6 +229,7 @@ static unsigned set_register(void *opaque, uint64_t thread, unsigned n, const ui
         return 8;
     }
     t->cpu->rt.mxcsr = t->cpu->st.mxcsr;
+    t->slot = NULL;
     user_cpu_go(t->cpu, t->cpu->st.rip);
     x86_update_key(t->cpu);
     return size == 2 ? 4 : size;
@@ -301,7 +302,10 @@ bool user_gdb_is_breakpoint(const UserProcess *p, uint64_t addr)
     return false;
 }
 
-/* What the translator reads. Who runs one instruction alone steps over the breakpoint. */
+/*
+ * What the translator reads. Who runs one instruction alone steps over the breakpoint. Going on does not: gdb takes away a
+ * breakpoint that it goes on from, and expects to meet one where it has put rip (a call by hand of a function with one).
+ */
 void user_gdb_patch(const UserProcess *p, uint64_t pc, uint8_t *buf, unsigned len)
 {
     for (size_t n = 0; n < p->gdb->num_breakpoints; n++) {
@@ -347,7 +351,7 @@ int user_gdb_stop(UserThread *t, int sig, bool announce)
     g->target.pid = (uint64_t)getpid();
     r = gdb_stop(g->stub, (uint64_t)t->tid, sig, announce);
     g->step = r.action == GDB_STEP ? r.thread : 0;
-    t->one_insn = true; /* there may be a breakpoint here */
+    t->slot = NULL; /* gdb may have changed rip: not where the last region goes */
     if (r.action == GDB_DETACH) {
         detach(p);
     }

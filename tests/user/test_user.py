@@ -259,12 +259,12 @@ def test_another_process_sees(tmp_path):
 
 # gdb ----------------------------------------------------------------------------------------------------------------------
 
-def gdb(tmp_path, commands, env=None):
+def gdb(tmp_path, commands, env=None, source="threads"):
     """What gdb says after these commands."""
     if not shutil.which("gdb"):
         pytest.skip("gdb is not installed")
-    program, socket = tmp_path / "threads", tmp_path / "socket"
-    subprocess.run(["gcc", "-g", "-O1", "-w", "-pthread", "-o", program, HERE / "gdb/threads.c"], check=True)
+    program, socket = tmp_path / source, tmp_path / "socket"
+    subprocess.run(["gcc", "-g", "-O1", "-w", "-pthread", "-o", program, HERE / f"gdb/{source}.c"], check=True)
     p = subprocess.Popen([PROGRAM, "-g", socket, program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          env={**os.environ, **(env or {})})
     try:
@@ -295,6 +295,16 @@ def test_gdb(tmp_path):
     assert "received signal SIGSEGV" in text and "libc.so.6" in text
     assert "Program terminated with signal SIGSEGV" in text, text
     assert out == "20 106 10\n" and status == -signal.SIGSEGV
+
+
+@pytest.mark.parametrize("before", [[], ["stepi"]])
+def test_gdb_calls_function_with_breakpoint(tmp_path, before):
+    """The breakpoint is where gdb puts rip: with and without having stopped there before."""
+    text, out, status = gdb(tmp_path, ["break fib", "continue", *before, "print fib(6)", "print $rdi", "continue", "print $rdi",
+                                       "delete", "print fib(7)", "continue", "continue"], source="fib")
+    assert "The program being debugged stopped while in a function called from GDB" in text, text
+    assert "$1 = 6\n" in text and "$2 = 5\n" in text and "$3 = 13\n" in text, text
+    assert out == "55\n" and status == 0
 
 
 def test_gdb_interrupts(tmp_path):
