@@ -162,13 +162,13 @@ static bool opt_base(UserConfig *c, const char *arg, Error **errp)
 
 static bool opt_reserve(UserConfig *c, const char *arg, Error **errp)
 {
-    uint64_t v;
+    uint64_t v = 0;
     size_t n = strlen(arg);
     char *copy = strndup(arg, n && strchr("MGkK", arg[n - 1]) ? n - 1 : n);
     bool ok = copy && number("-R", copy, &v, errp);
 
     free(copy);
-    return ok;
+    return ok && (v == 0 || error_set(errp, "-R: %s: guest addresses are the host's, only 0 can be asked for", arg));
 }
 
 static bool opt_log(UserConfig *c, const char *arg, Error **errp)

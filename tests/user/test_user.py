@@ -219,6 +219,9 @@ def test_bad_options():
     assert "unknown option" in out("-nothing", "/bin/true").stderr
     assert "requires an argument" in out("-cpu").stderr
     assert "only 0" in out("-B", "0x1000", "/bin/true").stderr
+    refused = out("-R", "1G", "/bin/true")
+    assert refused.returncode == 1 and "-R: 1G" in refused.stderr and "only 0" in refused.stderr
+    assert out("-R", "0", "/bin/true").returncode == 0
 
 
 def test_death_by_signal():
