@@ -802,7 +802,7 @@ static bool fits_sequence(const X86Row *row, const Steps *s)
 {
     bool image = !strncmp(row->mnemonic, "fns", 3), fxsave = !strcmp(row->mnemonic, "fxsave");
 
-    if (insn_left_out(row) || row->body == gen_todo || (image && !s->pointers) || fxsave ||
+    if (insn_left_out(row) || host_lacks(row) || row->body == gen_todo || (image && !s->pointers) || fxsave ||
         !strcmp(row->mnemonic, "popa")) { /* images of FXSAVE are read by others: parts of them differ (note_mask) */
         return false;
     }

@@ -312,7 +312,7 @@ static void run_row(const X86Row *row, InsnMode mode, const Options *o, Count *c
             count->not_made++;
             continue;
         }
-        if (not_yet(c.row)) {
+        if (not_yet(c.row) || host_lacks(c.row)) {
             continue;
         }
         made++;
@@ -330,7 +330,7 @@ static void run_row(const X86Row *row, InsnMode mode, const Options *o, Count *c
 static bool run_group(const char *group, InsnMode mode, const Options *o, unsigned number)
 {
     Count count = { 0 };
-    unsigned todo = 0;
+    unsigned todo = 0, lacked = 0;
 
     for (unsigned n = 0; n < X86_NUM_ROWS; n++) {
         const X86Row *row = &x86_insn_rows[n];
@@ -341,10 +341,17 @@ static bool run_group(const char *group, InsnMode mode, const Options *o, unsign
             todo++;
             continue;
         }
+        if (host_lacks(row)) {
+            lacked++;
+            continue;
+        }
         run_row(row, mode, o, &count);
     }
     printf("# %u rows, %u cases, %u with faults, %u undefined flag bits, %u write bits of errors, %u wild jumps skipped, %u known to differ, %u differ, %u refused, %u rows to do\n",
            count.rows, count.cases, count.faults, count.skipped_flags, count.skipped_write_bits, count.skipped_jumps, count.known, count.failed, count.refused, todo);
+    if (lacked) {
+        printf("# %u rows skipped: the host's CPUID lacks their feature\n", lacked);
+    }
     printf("%s %u - %s %s\n", count.failed || count.refused ? "not ok" : "ok", number, group, mode_names[mode]);
     return !count.failed && !count.refused;
 }
@@ -395,6 +402,11 @@ static bool parse(int argc, char **argv, Options *o)
             o->seed = strtoull(v, NULL, 0);
         } else if (!strcmp(argv[n], "--only")) {
             o->only = v;
+        } else if (!strcmp(argv[n], "--without")) {
+            if (!host_forget(v)) {
+                fprintf(stderr, "insn-test: --without %s: not a feature of target/i386/features.def\n", v);
+                return false;
+            }
         } else if (!strcmp(argv[n], "--show")) {
             o->show = (unsigned)strtoul(v, NULL, 0);
         } else if (!strcmp(argv[n], "--strict")) {
@@ -439,8 +451,9 @@ int main(int argc, char **argv)
     const char *why;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    host_init();
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: insn-test [--cases N] [--sequences N] [--seed S] [--only NAME|GROUP] [--mode 64|32|16] [--show N] [--one N] [--strict 1]\n");
+        fprintf(stderr, "usage: insn-test [--cases N] [--sequences N] [--seed S] [--only NAME|GROUP] [--mode 64|32|16] [--show N] [--one N] [--strict 1] [--without FEATURE]\n");
         return 2;
     }
     why = native_init();

@@ -3,9 +3,11 @@
  * (native.c) and through translation (guest.c), and the two results are compared (insn-test.c).
  *
  *     insn-test [--cases N] [--sequences N] [--seed S] [--only TEXT] [--mode 64|32|16] [--one N] [--show N] [--strict 1]
+ *               [--without FEATURE]
  *
  * --one repeats a single case of a row and prints it with all state. Cases are made from (seed, row, number) only. --strict 1
- * shows the known differences too.
+ * shows the known differences too. --without is of a host that lacks a feature of target/i386/features.def: rows of what the
+ * host lacks are counted and left out.
  *
  * Guest memory is the host's at the same addresses. Code and data are below 2 GiB, so that all modes reach them:
  *
@@ -76,6 +78,13 @@ const char *native_init(void);
 /* NULL, or why the host does not run this mode. */
 const char *native_has_mode(InsnMode mode);
 void native_run(const InsnCase *c, InsnResult *out);
+
+/* host.c: what the host has. */
+void host_init(void);
+/* As if the host did not have it. False: no such feature. */
+bool host_forget(const char *name);
+/* The feature that the row wants and the host lacks, or NULL. */
+const char *host_lacks(const X86Row *row);
 
 /* Copies of what is readable in DATA. */
 void insn_memory_get(uint8_t *mem);
