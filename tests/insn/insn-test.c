@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "target/i386/gen.h"
 #include "tests/insn/insn.h"
@@ -294,7 +295,25 @@ static const char *group_of(const X86Row *row)
 
 static bool wanted(const X86Row *row, const Options *o)
 {
-    return !o->only || strstr(row->mnemonic, o->only) == row->mnemonic || !strcmp(group_of(row), o->only);
+    return !o->only || !strncasecmp(row->mnemonic, o->only, strlen(o->only)) || !strcasecmp(group_of(row), o->only);
+}
+
+/* False, having said so: --only names nothing that is tested. */
+static bool any_wanted(const Options *o)
+{
+    const X86Row *left_out = NULL;
+
+    for (unsigned n = 0; n < X86_NUM_ROWS; n++) {
+        if (wanted(&x86_insn_rows[n], o)) {
+            if (!insn_left_out(&x86_insn_rows[n])) {
+                return true;
+            }
+            left_out = &x86_insn_rows[n];
+        }
+    }
+    fprintf(stderr, "insn-test: --only %s: %s%s\n", o->only, left_out ? "not tested here: " : "no row or group of this name",
+            left_out ? insn_left_out(left_out) : "");
+    return false;
 }
 
 static bool not_yet(const X86Row *row)
@@ -455,6 +474,9 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o)) {
         fprintf(stderr, "usage: insn-test [--cases N] [--sequences N] [--seed S] [--only NAME|GROUP] [--mode 64|32|16] [--show N] [--one N] [--strict 1] [--without FEATURE]\n");
         return 2;
+    }
+    if (!any_wanted(&o)) {
+        return 1;
     }
     why = native_init();
     if (why) {

@@ -16,6 +16,21 @@ def rows(r):
     return sum(int(line.split()[1]) for line in r.stdout.splitlines() if line.startswith("# ") and " rows, " in line)
 
 
+def test_names_in_either_case():
+    lower, upper = run("--only", "bswap"), run("--only", "BSWAP")
+    assert lower.returncode == upper.returncode == 0, upper.stderr
+    if "1..0 # SKIP" not in upper.stdout:
+        assert rows(lower) == rows(upper) == 1
+        assert "ok 2 - x87" in upper.stdout and "\n# 0 rows" in upper.stdout
+
+
+def test_no_such_name():
+    r = run("--only", "NOSUCH")
+    assert r.returncode == 1 and "NOSUCH" in r.stderr and not r.stdout
+    r = run("--only", "cpuid")
+    assert r.returncode == 1 and "not tested here" in r.stderr
+
+
 def test_what_the_host_lacks_is_skipped():
     r = run("--only", "movbe", "--without", "movbe")
     if "1..0 # SKIP" not in r.stdout:
