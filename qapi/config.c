@@ -37,16 +37,11 @@ static bool config_error(const Config *c, const char *what, Error **errp)
     return error_set(errp, "%s:%d: %s", c->name, c->line, what);
 }
 
-static bool is_plain(const QOption *opt)
-{
-    return opt->args->kind == QK_STRUCT && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
-}
-
 /* A section of an option that stands for others: as if it had been on the command line. Frees r. */
 static bool expand(Config *c, QOptionRecord *r, Error **errp)
 {
     QBuf arg = { 0 }, origin = { 0 };
-    const char *plain = is_plain(r->option) ? qkeyval_get(&r->kv, r->option->args->members[0].item.name) : NULL;
+    const char *plain = qoption_is_plain(r->option) ? qkeyval_get(&r->kv, r->option->args->members[0].item.name) : NULL;
     bool ok;
 
     if (plain) {
@@ -309,7 +304,7 @@ bool qoptions_write_config(const QOptions *o, QBuf *out, Error **errp)
 static struct json_object *record_json(const QOptionRecord *r)
 {
     const QType *t = r->option->args;
-    const char *plain = t && is_plain(r->option) ? qkeyval_get(&r->kv, t->members[0].item.name) : NULL;
+    const char *plain = t && qoption_is_plain(r->option) ? qkeyval_get(&r->kv, t->members[0].item.name) : NULL;
     struct json_object *v;
 
     if (!t) {

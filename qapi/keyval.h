@@ -99,4 +99,7 @@ void qoptions_write_json(const QOptions *o, QBuf *out);
 /* The typed argument of r; the option has args. */
 bool qoption_read(const QOptionRecord *r, void *out, const QRefResolver *refs, Error **errp);
 
+/* Whether the option's argument is text that is its one member's value as it stands: no keys, commas mean nothing. */
+bool qoption_is_plain(const QOption *option);
+
 #endif

@@ -133,3 +133,8 @@ bool qoption_read(const QOptionRecord *r, void *out, const QRefResolver *refs, E
 {
     return qkeyval_read(&r->kv, r->option->args, out, refs, errp);
 }
+
+bool qoption_is_plain(const QOption *opt)
+{
+    return opt->args && opt->args->kind == QK_STRUCT && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
+}

@@ -16,11 +16,6 @@
 #include "softmmu/options.gen.h"
 #include "softmmu/system.h"
 
-static bool is_plain(const QOption *opt)
-{
-    return opt->args && opt->args->kind == QK_STRUCT && !opt->implied_key && !opt->args->rest && opt->args->num_members == 1;
-}
-
 /* Text with commas doubled, as the value of a key. */
 static void add_value(QBuf *b, const char *text)
 {
@@ -143,7 +138,7 @@ static bool add(QOptions *o, const QOption *opt, const char *arg, const char *or
     if (!strcmp(opt->item.name, "readconfig")) {
         return read_config(o, arg, errp);
     }
-    if (!is_plain(opt)) {
+    if (!qoption_is_plain(opt)) {
         return qoptions_add(o, opt, arg, origin, errp);
     }
     qbuf_printf(&b, "%s=", opt->args->members[0].item.name);
