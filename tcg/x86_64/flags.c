@@ -190,8 +190,7 @@ static bool located(const X86Emit *e, IrRef ref)
     return (v->reg != NO_REG && !(e->overwritten >> v->reg & 1)) || v->spill != NO_SPILL || v->global != NO_GLOBAL;
 }
 
-/* Where a located value is, without moving anything. */
-static Opnd whereabouts(X86Emit *e, IrRef ref)
+Opnd x86_whereabouts(X86Emit *e, IrRef ref)
 {
     const Val *v;
 
@@ -346,7 +345,7 @@ void x86_remake(Asm *a, const Recipe *r, Opnd oa, Opnd ob)
 /* The recipe's flags into EFLAGS, whose value nobody wants any more. */
 static void remake(X86Emit *e)
 {
-    x86_remake(&e->a, &e->recipe, whereabouts(e, e->recipe.a), whereabouts(e, e->recipe.b));
+    x86_remake(&e->a, &e->recipe, x86_whereabouts(e, e->recipe.a), x86_whereabouts(e, e->recipe.b));
     e->ef = e->recipe.flags;
 }
 

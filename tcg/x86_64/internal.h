@@ -213,6 +213,8 @@ bool x86_live_after(const X86Emit *e, IrRef ref);
 bool x86_is_vec(const X86Emit *e, IrRef ref);
 X86Mem x86_state(int64_t offset);
 X86Mem x86_spill_mem(const X86Emit *e, unsigned slot);
+/* Where an operand of a recipe is, without moving anything. */
+Opnd x86_whereabouts(X86Emit *e, IrRef ref);
 void x86_lock(X86Emit *e, unsigned reg);
 
 /* flags.c */

@@ -75,23 +75,6 @@ static Cold *new_cold(X86Emit *e)
     return c;
 }
 
-/* Where an operand of the recipe is while the slow path begins. */
-static Opnd cold_operand(X86Emit *e, IrRef ref)
-{
-    const Val *v;
-
-    if (ref == IR_NONE || ir_is_inline(ref)) {
-        return (Opnd){ .kind = K_IMM, .imm = ref ? (uint64_t)ir_inline_value(ref) : 0 };
-    }
-    v = &e->val[ref];
-    if (v->reg != NO_REG) {
-        return (Opnd){ .kind = K_REG, .reg = v->reg };
-    }
-    return (Opnd){ .kind = K_MEM, .mem = v->spill != NO_SPILL
-                                             ? x86_spill_mem(e, v->spill)
-                                             : x86_state(e->guest->globals[v->global].offset) };
-}
-
 /* The slow path must find the guest's flags in the slot: notes how it can put them there. */
 static void cold_flags(X86Emit *e, Cold *c)
 {
@@ -102,8 +85,8 @@ static void cold_flags(X86Emit *e, Cold *c)
         c->flags_const = (int32_t)ir_inline_value(e->guest_flags) & IR_FLAGS;
     } else if (e->recipe.flags == e->guest_flags) {
         c->recipe = e->recipe;
-        c->ra = cold_operand(e, e->recipe.a);
-        c->rb = cold_operand(e, e->recipe.b);
+        c->ra = x86_whereabouts(e, e->recipe.a);
+        c->rb = x86_whereabouts(e, e->recipe.b);
     } else if (x86_flags_image(e, e->guest_flags, &c->image_mem, &c->slot_form)) {
         c->image = true;
     } else {
