@@ -170,26 +170,40 @@ static void test_work(void)
     rig_finish(&r);
 }
 
-static void test_halt(void)
+/* A rig with one vCPU that sleeps, after *n runs. */
+static Vcpu *rig_halted(Rig *r, uint64_t *n)
 {
-    Rig r;
     Vcpu *v;
-    uint64_t n;
 
-    rig_init(&r);
-    v = rig_cpu(&r);
+    rig_init(r);
+    v = rig_cpu(r);
     atomic_store(&v->halted, true);
-    accel_resume(r.a);
+    accel_resume(r->a);
     g_usleep(2000);
-    n = runs(v);
-    g_usleep(2000);
-    g_assert_cmpuint(runs(v), ==, n);
+    *n = runs(v);
+    return v;
+}
+
+static void assert_work_wakes(Vcpu *v, uint64_t n)
+{
     atomic_store(&((Core *)v->state)->work, true);
     vcpu_request(v, VCPU_REQ_HARD);
     for (unsigned i = 0; i < 5000 && runs(v) == n; i++) {
         g_usleep(1000);
     }
     g_assert_cmpuint(runs(v), >, n);
+}
+
+static void test_halt(void)
+{
+    Rig r;
+    Vcpu *v;
+    uint64_t n;
+
+    v = rig_halted(&r, &n);
+    g_usleep(2000);
+    g_assert_cmpuint(runs(v), ==, n);
+    assert_work_wakes(v, n);
     rig_finish(&r);
 }
 
@@ -203,22 +217,12 @@ static void test_late_request(void)
     Vcpu *v;
     uint64_t n;
 
-    rig_init(&r);
-    v = rig_cpu(&r);
-    atomic_store(&v->halted, true);
-    accel_resume(r.a);
-    g_usleep(2000);
-    n = runs(v);
+    v = rig_halted(&r, &n);
     vcpu_request(v, VCPU_REQ_HARD);
     g_usleep(5000); /* it looks, has no work, sleeps again */
     g_assert_cmpuint(runs(v), ==, n);
     g_assert_true(atomic_load(&v->requests) & VCPU_REQ_HARD);
-    atomic_store(&((Core *)v->state)->work, true);
-    vcpu_request(v, VCPU_REQ_HARD);
-    for (unsigned i = 0; i < 5000 && runs(v) == n; i++) {
-        g_usleep(1000);
-    }
-    g_assert_cmpuint(runs(v), >, n);
+    assert_work_wakes(v, n);
     rig_finish(&r);
 }
 

@@ -5,11 +5,12 @@
 #include "target/i386/cpu.h"
 #include "tcg/ir.h"
 
-#define X86_ARGS_0 X86Cpu *
-#define X86_ARGS_1 X86_ARGS_0, uint64_t
-#define X86_ARGS_2 X86_ARGS_1, uint64_t
-#define X86_ARGS_3 X86_ARGS_2, uint64_t
-#define X86_ARGS_4 X86_ARGS_3, uint64_t
+/* Parameters by their number. */
+#define X86_ARGS_0 X86Cpu *cpu
+#define X86_ARGS_1 X86_ARGS_0, uint64_t a
+#define X86_ARGS_2 X86_ARGS_1, uint64_t b
+#define X86_ARGS_3 X86_ARGS_2, uint64_t c
+#define X86_ARGS_4 X86_ARGS_3, uint64_t d
 
 #define HELPER(name, args, flags, doc) uint64_t x86_sys_##name(X86_ARGS_##args);
 #include "target/i386/sys-helpers.def"

@@ -6,18 +6,13 @@
 const char *x86_stub_called;
 uint64_t (*x86_stub_hook)(const char *name, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
-#define ARGS_0 X86Cpu *cpu
-#define ARGS_1 ARGS_0, uint64_t a
-#define ARGS_2 ARGS_1, uint64_t b
-#define ARGS_3 ARGS_2, uint64_t c
-#define ARGS_4 ARGS_3, uint64_t d
 #define CALL_0 0, 0, 0, 0
 #define CALL_1 a, 0, 0, 0
 #define CALL_2 a, b, 0, 0
 #define CALL_3 a, b, c, 0
 #define CALL_4 a, b, c, d
 #define HELPER(name, args, flags, doc) \
-    uint64_t x86_sys_##name(ARGS_##args) \
+    uint64_t x86_sys_##name(X86_ARGS_##args) \
     { \
         x86_stub_called = #name; \
         return x86_stub_hook ? x86_stub_hook(#name, CALL_##args) : 0; \
